@@ -1,0 +1,48 @@
+"""A script in a fresh Python process: it knows nothing of the notebook that starts it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# A traceback's frames are indented; what follows them is the error.
+_FRAMES = re.compile(r"^Traceback \(most recent call last\):\n(?:^ .*\n)+", re.MULTILINE)
+
+
+class ScriptError(RuntimeError):
+    """A script ended in an error. The message is that error, word for word."""
+
+
+def run_script(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """Run a Python script in a process of its own, in the script's folder, and print its output.
+
+    ``env`` is added to this process's environment. The folder's name is cut out of what is
+    printed, since a temporary folder has another one each time.
+
+    Raises FileNotFoundError if there is no such script, ScriptError if it ends in an error, and
+    subprocess.TimeoutExpired after two minutes.
+    """
+    script = Path(path).resolve()
+    if not script.is_file():
+        raise FileNotFoundError(
+            f"There is no script {str(path)!r} in {Path.cwd()}: write it first."
+        )
+    done = subprocess.run(
+        [sys.executable, script.name, *arguments],
+        cwd=script.parent,
+        env=os.environ | {"PYTHONUTF8": "1"} | (env or {}),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    folder = str(script.parent) + os.sep
+    escaped = repr(folder)[1:-1]  # a repr doubles the backslashes of Windows
+    output, errors = (
+        text.replace(folder, "").replace(escaped, "") for text in (done.stdout, done.stderr)
+    )
+    print(output, end="")
+    if done.returncode:
+        error = _FRAMES.split(errors)[-1].strip()
+        raise ScriptError(error or f"{script.name} ended with exit status {done.returncode}")
+    print(errors, end="", file=sys.stderr)

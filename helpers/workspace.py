@@ -1,0 +1,40 @@
+"""A temporary folder to work in, and messages that read the same on every machine."""
+
+import atexit
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+from IPython import get_ipython
+
+_home = Path.cwd()
+_folder: tempfile.TemporaryDirectory[str] | None = None
+
+
+def enter() -> None:
+    """Move into a fresh temporary folder, which is deleted when the kernel stops.
+
+    From here on an error or a warning is shown as its text alone: the frames above it hold
+    paths of this machine and are not what a notebook wants to show.
+
+    Called again, it deletes the folder of the first call and makes a new one.
+    """
+    global _folder
+    leave()
+    _folder = tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True)
+    os.chdir(_folder.name)
+    warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"
+    if shell := get_ipython():
+        shell.InteractiveTB.set_mode(mode="Minimal")
+        shell.colors = "nocolor"
+
+
+@atexit.register
+def leave() -> None:
+    """Go back to the folder that the kernel started in and delete the temporary one."""
+    global _folder
+    os.chdir(_home)
+    if _folder:
+        _folder.cleanup()
+        _folder = None
