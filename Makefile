@@ -22,8 +22,9 @@ test: setup ## run every test; each notebook is one, with every stored output co
 
 refresh: setup ## run every notebook and store its outputs, ready to commit
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.coalesce_streams=True \
-		$(NOTEBOOKS)
+		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(BIN)/jupyter nbconvert --to notebook --inplace \
+		--CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS)
 	$(MAKE) format
 
 format: setup ## lint and format code and notebooks, drop what a notebook need not carry

@@ -49,7 +49,8 @@ def show(drawing: Figure, alt: str) -> None:
     drawn, png = io.BytesIO(), io.BytesIO()
     drawing.savefig(drawn, format="png", dpi=DPI)
     plt.close(drawing)
-    Image.open(drawn).convert("RGB").quantize(64).save(png, "PNG", optimize=True)  # a third the size
+    # 64 colours are enough for lines and letters, and make a file a third the size.
+    Image.open(drawn).convert("RGB").quantize(64).save(png, "PNG", optimize=True)
     display(
         {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt},
         raw=True,

@@ -4,10 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 # A traceback's frames are indented; what follows them is the error.
 _FRAMES = re.compile(r"^Traceback \(most recent call last\):\n(?:^ .*\n)+", re.MULTILINE)
+
+
+Finished = tuple[subprocess.CompletedProcess[str], Path]
 
 
 class ScriptError(RuntimeError):
@@ -23,11 +28,24 @@ def run_script(path: str | Path, *arguments: str, env: dict[str, str] | None = N
     Raises FileNotFoundError if there is no such script, ScriptError if it ends in an error, and
     subprocess.TimeoutExpired after two minutes.
     """
+    _show(_run(path, *arguments, env=env))
+
+
+def run_scripts(*commands: Sequence[str]) -> None:
+    """Run several scripts at once, each a path and its arguments, and print one after the other.
+
+    Above each output stands the folder that its script is in. Raises what ``run_script`` raises.
+    """
+    with ThreadPoolExecutor() as pool:
+        for (path, *_), done in zip(commands, pool.map(lambda c: _run(*c), commands), strict=True):
+            print(f"--- {Path(path).resolve().parent.name}")
+            _show(done)
+
+
+def _run(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -> Finished:
     script = Path(path).resolve()
     if not script.is_file():
-        raise FileNotFoundError(
-            f"There is no script {str(path)!r} in {Path.cwd()}: write it first."
-        )
+        raise FileNotFoundError(f"There is no script {str(script)!r}: write it first.")
     done = subprocess.run(
         [sys.executable, script.name, *arguments],
         cwd=script.parent,
@@ -36,6 +54,11 @@ def run_script(path: str | Path, *arguments: str, env: dict[str, str] | None = N
         encoding="utf-8",
         timeout=120,
     )
+    return done, script
+
+
+def _show(finished: Finished) -> None:
+    done, script = finished
     folder = str(script.parent) + os.sep
     escaped = repr(folder)[1:-1]  # a repr doubles the backslashes of Windows
     output, errors = (
