@@ -10,7 +10,8 @@ _locations: dict[int, str] = {}  # where a storage is to seem to be, while save_
 
 def best() -> torch.device:
     """The current accelerator (CUDA, MPS, XPU, …), or the CPU where there is none."""
-    return torch.accelerator.current_accelerator() or torch.device("cpu")
+    # Without check_available it is what torch was built for, be it there or not.
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def save_from(
@@ -24,9 +25,9 @@ def save_from(
     it cannot show is a copy from one memory to another.
     """
     places = device if isinstance(device, Mapping) else dict.fromkeys(state, device)
-    for name, tensor in state.items():
-        _locations[tensor.untyped_storage().data_ptr()] = places[name]
     try:
+        for name, tensor in state.items():
+            _locations[tensor.untyped_storage().data_ptr()] = places[name]
         torch.save(state, path)
     finally:
         _locations.clear()

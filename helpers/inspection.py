@@ -10,6 +10,8 @@ from pathlib import Path
 # The first pickle of a file that torch < 1.6 wrote holds this number (torch/serialization.py).
 _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 
+_ZIP = b"PK\x03\x04"
+
 _ADVICE = {
     "a PyTorch file": "torch.load(path) reads it.",
     "a PyTorch file, cut off": "Its end is missing: get it again, or take an older checkpoint.",
@@ -29,6 +31,7 @@ _ADVICE = {
     "a tar archive": "Unpack it (`tar xf`) and look at what is in it. PyTorch's own .tar files are "
     "no tar archives; those that torch 0.1 wrote are, and no current torch reads them.",
     "a compressed file": "Unpack it (`gunzip`) first.",
+    "a zip archive, cut off": "Its end is missing: get it again.",
     "a zip archive that torch did not write": "Unpack it and look at what is in it.",
     "not a file that is known here": "Ask whoever made it what wrote it.",
 }
@@ -72,12 +75,14 @@ def look_inside(path: str | Path) -> Report:
             f"There is no file {str(path)!r}. Beside it there is: {', '.join(there) or 'nothing'}."
         )
     size = path.stat().st_size
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        start = file.read(4096)
+    # is_zipfile alone would also find an archive that lies inside another file.
+    if start.startswith(_ZIP) and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             records = {item.filename: item.file_size for item in archive.infolist()}
         return Report(path, _kind_of_zip(records), size, records)
-    with path.open("rb") as file:
-        return Report(path, _kind_of_bytes(file.read(4096), path, size), size)
+    return Report(path, _kind_of_bytes(start, path, size), size)
 
 
 def _kind_of_zip(records: dict[str, int]) -> str:
@@ -96,20 +101,19 @@ def _kind_of_bytes(start: bytes, path: Path, size: int) -> str:
     text = start.lstrip().lower()
     if not size:
         return "an empty file"
-    if start.startswith(b"PK\x03\x04"):
-        # A zip archive whose directory, at its end, is missing.
-        return "a PyTorch file, cut off" if b"/data.pkl" in start else "a compressed file"
+    if start.startswith(_ZIP):  # and its directory, at its end, is missing
+        return "a PyTorch file, cut off" if b"/data" in start else "a zip archive, cut off"
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer"
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
     if start.startswith(b"\x1f\x8b"):
         return "a compressed file"
+    if _is_safetensors(start, size):
+        return "a safetensors file"
     if start.startswith(b"\x80"):
         legacy = _LEGACY in start[:32]
         return "a legacy PyTorch file" if legacy else "a pickle that torch did not write"
-    if _is_safetensors(start, size):
-        return "a safetensors file"
     return "a tar archive" if tarfile.is_tarfile(path) else "not a file that is known here"
 
 

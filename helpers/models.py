@@ -33,13 +33,11 @@ class Encoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 8, 4, stride=4)
-        self.fc1 = nn.Linear(8 * 8 * 8, 64)
-        self.fc2 = nn.Linear(64, 16)
+        self.fc1 = nn.Linear(3 * 32 * 32, 128)
+        self.fc2 = nn.Linear(128, 16)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv(x)).flatten(1)
-        return self.fc2(F.relu(self.fc1(x)))
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
 class Decoder(nn.Module):
@@ -47,10 +45,8 @@ class Decoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(16, 64)
-        self.fc2 = nn.Linear(64, 8 * 8 * 8)
-        self.conv = nn.ConvTranspose2d(8, 3, 4, stride=4)
+        self.fc1 = nn.Linear(16, 128)
+        self.fc2 = nn.Linear(128, 3 * 32 * 32)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.fc2(F.relu(self.fc1(x))))
-        return self.conv(x.unflatten(1, (8, 8, 8))).sigmoid()
+        return self.fc2(F.relu(self.fc1(x))).sigmoid().unflatten(1, (3, 32, 32))

@@ -15,7 +15,7 @@ BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#
 PALETTE = (BLUE, ORANGE, GREEN, PINK, GREY)
 DPI = 144  # twice the screen's usual 72, and shown at half size: sharp on every screen
 
-_STYLE = {
+plt.rcParams |= {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 11,
@@ -32,10 +32,9 @@ _STYLE = {
 def figure(
     columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 2.8
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure in the course's style and its axes, row by row; sizes in inches."""
-    with plt.rc_context(_STYLE):
-        drawing = plt.figure(figsize=(width, height), layout="constrained")
-        return drawing, [drawing.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
+    """An empty figure and its axes, row by row; sizes in inches."""
+    drawing = plt.figure(figsize=(width, height), layout="constrained")
+    return drawing, [drawing.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
 
 
 def show(drawing: Figure, alt: str) -> None:
@@ -90,7 +89,8 @@ def curves(
             mark[1],
             (mark[0], 1),
             xycoords=("data", "axes fraction"),
-            xytext=(4, -10),
+            xytext=(-4, -10),
+            ha="right",
             textcoords="offset points",
             color=GREY,
         )

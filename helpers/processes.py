@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# A traceback's frames are indented; what follows them is the error.
-_FRAMES = re.compile(r"^Traceback \(most recent call last\):\n(?:^ .*\n)+", re.MULTILINE)
+_FRAMES = re.compile(r"\A(?: .*\n)+")  # a traceback's frames are indented, then comes the error
 
 
 Finished = tuple[subprocess.CompletedProcess[str], Path]
@@ -66,6 +65,10 @@ def _show(finished: Finished) -> None:
     )
     print(output, end="")
     if done.returncode:
-        error = _FRAMES.split(errors)[-1].strip()
-        raise ScriptError(error or f"{script.name} ended with exit status {done.returncode}")
+        _, frames, error = errors.rpartition("Traceback (most recent call last):\n")
+        if not frames:  # no error of Python's: the script left by sys.exit, or was killed
+            raise ScriptError(
+                f"{script.name} ended with exit status {done.returncode}\n{errors}".strip()
+            )
+        raise ScriptError(_FRAMES.sub("", error, count=1).strip())
     print(errors, end="", file=sys.stderr)
