@@ -25,6 +25,7 @@ refresh: setup ## run every notebook and store its outputs, ready to commit
 		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(BIN)/jupyter nbconvert --to notebook --inplace \
 		--CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS)
+	$(BIN)/python tests/readme_figure.py
 	$(MAKE) format
 
 format: setup ## lint and format code and notebooks, drop what a notebook need not carry

@@ -1,0 +1,92 @@
+"""What every notebook must have, beyond outputs that hold (those are nbval's part)."""
+
+import base64
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+ORDER = ["When it goes wrong", "Recap", "Where next"]
+SKIPPING = re.compile(r"nbval.?(skip|ignore|check|raises)", re.IGNORECASE)
+MACHINE_PATH = re.compile(r"/(home|root|work|tmp|Users|var|private)/|[A-Z]:\\|site-packages")
+
+
+def problems(path: Path) -> list[str]:
+    """All that is wrong with a notebook, each with what to do about it; empty if nothing is."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = notebook.cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    found = [*_text_problems(cells, path), *_length_problems(code)]
+    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+        found.append("was not run once from top to bottom: run `make refresh`")
+    for number, cell in enumerate(code, start=1):
+        found += [f"code cell {number} {problem}" for problem in _cell_problems(cell)]
+    if path.stat().st_size > 500_000:
+        found.append("is larger than 500 kB: make its figures smaller")
+    return found
+
+
+def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
+    found = []
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    opening = cells[0].source
+    if not re.match(r"# \d+ · \w+", opening):
+        found.append("does not open with a title such as '# 7 · Do this'")
+    if not path.name.startswith(f"{re.sub(r'[^0-9]', '', opening.partition('·')[0]):>02}_"):
+        found.append("has another number in its title than in its name")
+    aims = re.search(r"\*\*You will be able to\*\*\n\n((?:- .+\n)+)", opening)
+    if not aims or not 3 <= aims[1].count("\n") <= 5:
+        found.append("needs three to five aims under '**You will be able to**'")
+    if not re.search(r"\*\*Minutes:\*\* \d+ · \*\*Builds on:\*\* .", opening):
+        found.append("does not say how many minutes it takes and what it builds on")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    if headings[-3:] != ORDER:
+        found.append(f"must end with the sections {', '.join(ORDER)}; it has {headings[-3:]}")
+    recap = text.partition("## Recap")[2].partition("## Where next")[0]
+    if aims and recap.count("\n- ") < 3:
+        found.append("needs a recap that answers the aims, point by point")
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if "://" not in target and not (path.parent / target).exists():
+            found.append(f"links to {target}, which is not there")
+    if not re.search(r"\[[^]]+\]\([^)]+\)", text.partition("## Where next")[2]):
+        found.append("has no link under 'Where next'")
+    return found
+
+
+def _length_problems(code: list[NotebookNode]) -> list[str]:
+    lengths = [cell.source.count("\n") + 1 for cell in code]
+    found = [f"has a code cell of {n} lines: split it" for n in lengths if n > 20]
+    if len(lengths) > 9 and statistics.quantiles(lengths, n=10)[-1] > 12:
+        found.append("has long code cells: nine of ten should have 12 lines or fewer")
+    return found
+
+
+def _cell_problems(cell: NotebookNode) -> list[str]:
+    found = []
+    tags = cell.metadata.get("tags", [])
+    errors = [output for output in cell.outputs if output.output_type == "error"]
+    if errors and "raises-exception" not in tags:
+        found.append("ends in an error and is not tagged raises-exception")
+    if "raises-exception" in tags and not errors:
+        found.append("is tagged raises-exception and raises none")
+    if any(SKIPPING.search(text) for text in [cell.source, *tags]):
+        found.append("switches a check off: every output is compared here")
+    if set(cell.metadata) - {"tags"}:
+        found.append(f"carries metadata {sorted(cell.metadata)}: run `make format`")
+    for output in cell.outputs:
+        data = output.get("data", {})
+        shown = [output.get("text"), output.get("evalue"), data.get("text/plain")]
+        shown += output.get("traceback", [])
+        if any(MACHINE_PATH.search(text) for text in shown if text):
+            found.append("shows a path of the machine that it ran on")
+        if png := data.get("image/png"):
+            if not output.metadata.get("image/png", {}).get("alt"):
+                found.append("has a figure without alt text: show it with plots.show")
+            if len(base64.b64decode(png)) > 40_000:
+                found.append("has a figure of more than 40 kB")
+    return found

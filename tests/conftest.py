@@ -1,0 +1,26 @@
+"""Kernels and tests work in one temporary folder, which is gone when the run is over."""
+
+import os
+import tempfile
+
+import pytest
+
+_folder = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # the controller has done it, for all the workers
+        return
+    # nbval kills its kernels, so they cannot delete the temporary folders that they work in.
+    config.stash[_folder] = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        os.environ[variable] = config.stash[_folder].name
+    tempfile.tempdir = None
+    # As many workers run as there are cores: with more than one thread each they would wait for
+    # one another. It also shows that no output hangs on the number of threads.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if folder := config.stash.get(_folder, None):
+        folder.cleanup()

@@ -1,0 +1,157 @@
+"""The checks are checked: a notebook that is wrong must fail, or the green ones mean nothing."""
+
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from anatomy import NOTEBOOKS, ROOT, problems
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+
+def stored(source, text=None, **metadata):
+    outputs = [new_output("execute_result", {"text/plain": text})] if text else []
+    return new_code_cell(source, execution_count=1, outputs=outputs, metadata=metadata)
+
+
+def error(name, value):
+    cell = new_code_cell(f"raise {name}({value!r})", execution_count=1)
+    cell.outputs = [new_output("error", ename=name, evalue=value, traceback=[f"{name}: {value}"])]
+    return cell
+
+
+def tagged(cell):
+    cell.metadata["tags"] = ["raises-exception"]
+    return cell
+
+
+def changed_text(cell):
+    cell.outputs[0].evalue = "this text was true once"
+    return cell
+
+
+CASES = {  # name: (cell, whether the checker is content)
+    "true": (stored("1 + 1", "2"), True),
+    "drifted": (stored("1 + 1", "3"), False),
+    "no output stored": (stored("1 + 1"), False),
+    "untagged error": (error("ValueError", "no"), False),
+    "tagged error": (tagged(error("ValueError", "no")), True),
+    "other error text": (changed_text(tagged(error("ValueError", "no"))), False),
+    "tag without error": (tagged(stored("x = 1")), True),  # caught by problems, below
+}
+
+
+def test_nbval_passes_what_is_true_and_fails_what_is_not(tmp_path):
+    cells = [cell for cell, _ in CASES.values()]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "cases.ipynb")
+    configuration = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *configuration, "-n0", "-rA", "-q", "cases.ipynb"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 1
+    for number, (name, (_, content)) in enumerate(CASES.items()):
+        assert f"{'PASSED' if content else 'FAILED'} cases.ipynb::Cell {number}" in done.stdout, (
+            name
+        )
+
+
+@pytest.fixture
+def spoil(tmp_path):
+    """A function that changes a copy of a good notebook and returns what is wrong with it then."""
+
+    def change(edit):
+        shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+        (tmp_path / "README.md").touch()
+        path = tmp_path / "notebooks" / NOTEBOOKS[0].name
+        assert problems(path) == []
+        notebook = nbformat.read(path, as_version=4)
+        edit([c for c in notebook.cells if c.cell_type == "code"], notebook.cells)
+        nbformat.write(notebook, path)
+        return "; ".join(problems(path))
+
+    return change
+
+
+def test_a_notebook_that_was_not_run_in_order_fails(spoil):
+    def edit(code, cells):
+        code[2].execution_count, code[3].execution_count = 4, 3
+
+    assert "not run once from top to bottom" in spoil(edit)
+
+
+def test_a_cell_that_was_never_run_fails(spoil):
+    def edit(code, cells):
+        code[-1].execution_count = None
+
+    assert "not run once from top to bottom" in spoil(edit)
+
+
+def test_an_untagged_error_fails(spoil):
+    def edit(code, cells):
+        for cell in code:
+            cell.metadata.pop("tags", None)
+
+    assert "not tagged raises-exception" in spoil(edit)
+
+
+def test_a_tag_without_an_error_fails(spoil):
+    def edit(code, cells):
+        code[0].metadata["tags"] = ["raises-exception"]
+
+    assert "is tagged raises-exception and raises none" in spoil(edit)
+
+
+@pytest.mark.parametrize("how", ["tag", "comment"])
+def test_a_skipped_cell_fails(spoil, how):
+    def edit(code, cells):
+        if how == "tag":
+            code[0].metadata["tags"] = ["nbval-ignore-output"]
+        else:
+            code[0].source = "# NBVAL_SKIP\n" + code[0].source
+
+    assert "switches a check off" in spoil(edit)
+
+
+def test_a_dead_link_fails(spoil):
+    def edit(code, cells):
+        cells[1].source += " See [there](no_such_page.md)."
+
+    assert "links to no_such_page.md, which is not there" in spoil(edit)
+
+
+def test_a_figure_without_alt_text_fails(spoil):
+    def edit(code, cells):
+        figures = [o for c in code for o in c.outputs if "image/png" in o.get("data", {})]
+        figures[0].metadata.clear()
+
+    assert "figure without alt text" in spoil(edit)
+
+
+def test_a_path_of_one_machine_fails(spoil):
+    def edit(code, cells):
+        code[0].outputs = [new_output("stream", text="saved to /home/ada/model.pt\n")]
+
+    assert "shows a path of the machine" in spoil(edit)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("# 1 · ", "# ", "does not open with a title"),
+        ("# 1 · ", "# 3 · ", "another number in its title"),
+        ("**You will be able to**", "**Aims**", "three to five aims"),
+        ("**Minutes:**", "**Time:**", "how many minutes"),
+        ("## Recap", "## Summary", "must end with the sections"),
+    ],
+)
+def test_a_missing_part_of_the_anatomy_fails(spoil, old, new, problem):
+    def edit(code, cells):
+        for cell in cells:
+            if cell.cell_type == "markdown":
+                cell.source = cell.source.replace(old, new)
+
+    assert problem in spoil(edit)

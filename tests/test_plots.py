@@ -1,0 +1,151 @@
+import base64
+import io
+from types import ModuleType
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from helpers import plots
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def no_figure_is_left_open():
+    yield
+    left = plt.get_fignums()
+    plt.close("all")
+    assert not left
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setattr("IPython.core.history.HistoryManager.enabled", False)
+    yield InteractiveShell.instance(user_module=ModuleType("notebook"))
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that would be shown."""
+    figures = []
+    monkeypatch.setattr(plots, "show", lambda drawing, alt: figures.append(drawing))
+    yield figures
+    for drawing in figures:
+        plt.close(drawing)
+
+
+def test_a_figure_has_its_axes_row_by_row():
+    drawing, axes = plots.figure(columns=3, rows=2, width=5, height=4)
+    assert [
+        (a.get_subplotspec().rowspan.start, a.get_subplotspec().colspan.start) for a in axes
+    ] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert tuple(drawing.get_size_inches()) == (5, 4)
+    plt.close(drawing)
+
+
+@pytest.mark.parametrize("alt", ["", " \n"])
+def test_a_figure_without_an_alt_text_is_refused(alt):
+    drawing, _ = plots.figure()
+    with pytest.raises(ValueError, match="alt text"):
+        plots.show(drawing, alt)
+    plt.close(drawing)
+
+
+def test_a_shown_figure_is_a_small_png_and_its_alt_text(shell):
+    drawing, (axes,) = plots.figure()
+    axes.plot([1, 3, 2])
+    with capture_output() as captured:
+        plots.show(drawing, "A line goes up and down.")
+    (output,) = captured.outputs
+    assert set(output.data) == {"image/png", "text/plain"}
+    assert output.data["text/plain"] == "A line goes up and down."
+    assert output.metadata["image/png"]["alt"] == "A line goes up and down."
+    png = base64.b64decode(output.data["image/png"])
+    assert len(png) < 40_000
+    picture = Image.open(io.BytesIO(png))
+    assert picture.format == "PNG"
+    assert picture.width > output.metadata["image/png"]["width"]  # sharp on every screen
+
+
+def test_a_shown_figure_is_closed(shell):
+    drawing, _ = plots.figure()
+    with capture_output():
+        plots.show(drawing, "Empty axes.")
+    assert not plt.fignum_exists(drawing.number)
+
+
+def test_the_styles_end_with_the_figure():
+    before = dict(matplotlib.rcParams)
+    drawing, _ = plots.figure()
+    plt.close(drawing)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_bars_draw_one_bar_a_name_the_first_on_top(drawn):
+    plots.bars({"SGD": 1200, "Adam": 3600.4}, "kB", alt="Adam is larger.")
+    (axes,) = drawn[0].axes
+    assert [bar.get_width() for bar in axes.patches] == [1200, 3600.4]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["SGD", "Adam"]
+    assert axes.yaxis_inverted()
+    assert axes.get_xlabel() == "kB"
+
+
+def test_each_bar_has_its_number_beside_it(drawn):
+    plots.bars({"SGD": 1200, "Adam": 3600.4}, "kB", alt="Adam is larger.")
+    plots.bars({"SGD": 0.251}, "share", alt="A quarter.", number="{:.1%}")
+    numbers = [[text.get_text() for text in figure.axes[0].texts] for figure in drawn]
+    assert numbers == [["1,200", "3,600"], ["25.1%"]]
+
+
+def test_curves_draw_one_named_line_a_series(drawn):
+    series = {"kept": [(0, 2.0), (1, 1.0)], "resumed": [(1, 1.0), (2, 0.5)]}
+    plots.curves(series, "epoch", "loss", alt="Both fall.")
+    (axes,) = drawn[0].axes
+    lines = {line.get_label(): list(zip(*line.get_data(), strict=True)) for line in axes.lines}
+    assert lines == series
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["kept", "resumed"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "loss")
+
+
+def test_the_first_curve_can_be_seen_beneath_another(drawn):
+    plots.curves({"a": [(0, 0)], "b": [(0, 0)]}, "x", "y", alt="One upon the other.")
+    below, above = drawn[0].axes[0].lines
+    assert below.get_linewidth() > above.get_linewidth()
+    assert below.get_color() != above.get_color()
+
+
+def test_a_mark_is_an_upright_line_with_a_word(drawn):
+    plots.curves({"a": [(0, 0), (4, 1)]}, "x", "y", alt="A line.", mark=(3, "resumed here"))
+    (axes,) = drawn[0].axes
+    assert list(axes.lines[-1].get_xdata()) == [3, 3]
+    assert [text.get_text() for text in axes.texts] == ["resumed here"]
+
+
+def test_bars_and_curves_are_shown(shell):
+    with capture_output() as captured:
+        plots.bars({"a": 1}, "x", alt="A bar.")
+        plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y", alt="A curve.")
+    assert [output.data["text/plain"] for output in captured.outputs] == ["A bar.", "A curve."]
+
+
+def test_axes_have_the_courses_colours_and_no_box():
+    drawing, (axes,) = plots.figure()
+    lines = axes.plot([[0] * len(plots.PALETTE)] * 2)
+    assert tuple(to_hex(line.get_color()).upper() for line in lines) == plots.PALETTE
+    assert not axes.spines["top"].get_visible()
+    assert not axes.spines["right"].get_visible()
+    plt.close(drawing)
+
+
+def test_a_legend_has_no_frame_and_an_image_is_grey(drawn):
+    plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y", alt="A curve.")
+    (axes,) = drawn[0].axes
+    assert not axes.get_legend().get_frame_on()
+    assert axes.imshow([[0, 1]]).cmap.name == "gray_r"

@@ -1,0 +1,118 @@
+"""What is declared in one place is not declared in another, and the two commands can keep it."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+import readme_figure
+import yaml
+from anatomy import NOTEBOOKS, ROOT
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+WORKFLOW = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def requirements():
+    lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    found = [Requirement(line) for names in lists for line in names]
+    return [requirement for requirement in found if requirement.name != PROJECT["name"]]
+
+
+def pins():
+    """Each pin that holds for this Python, by name."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {pin.name.lower(): pin for pin in found if not pin.marker or pin.marker.evaluate()}
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
+def test_each_dependency_has_one_pin_that_it_allows_and_that_is_installed(requirement):
+    (pin,) = pins()[requirement.name].specifier
+    assert pin.operator == "=="
+    assert requirement.specifier.contains(pin.version)
+    assert pin.version == metadata.version(requirement.name).partition("+")[0]
+
+
+def test_torch_is_pinned_and_its_floor_has_no_known_hole():
+    (torch,) = [r for r in requirements() if r.name == "torch"]
+    assert not torch.specifier.contains("2.9.1")  # CVE-2026-24747
+    assert torch.specifier.contains("2.10.0") and torch.specifier.contains("2.13.0")
+
+
+def test_the_conda_environment_draws_on_both_files_and_repeats_neither():
+    *conda, pip = ENVIRONMENT["dependencies"]
+    python, name = conda
+    assert name == "pip"
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
+    assert pip == {"pip": ["-c constraints.txt", "-e .[dev]"]}
+
+
+def test_what_the_conda_environment_installs_is_there_already():
+    """pip, given its part of environment.yml, finds nothing to fetch: above all no other torch."""
+    pip = ENVIRONMENT["dependencies"][-1]["pip"]
+    arguments = [word for line in pip for word in line.split() if word != "."]
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--quiet"]
+    command += ["--no-build-isolation", "--report", "-", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    installs = [item["metadata"]["name"] for item in json.loads(done.stdout)["install"]]
+    assert installs == [PROJECT["name"]]
+
+
+def test_the_workflow_runs_the_lowest_supported_torch_and_the_pinned_one():
+    (torch,) = [r for r in requirements() if r.name == "torch"]
+    (floor,) = torch.specifier
+    assert f"torch=={floor.version}.0" in WORKFLOW
+    assert set(re.findall(r"ubuntu|macos|windows", WORKFLOW)) == {"ubuntu", "macos", "windows"}
+
+
+def test_ci_calls_make_test():
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert re.search(r"^make test$", script, re.MULTILINE)
+
+
+def test_the_readme_shows_both_commands_in_its_first_screen():
+    first_screen = "\n".join(README.splitlines()[:30])
+    assert "make lab" in first_screen and "make test" in first_screen
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_readme_lists_each_notebook_with_its_minutes(path):
+    minutes = re.search(r"\*\*Minutes:\*\* (\d+)", path.read_text(encoding="utf-8"))[1]
+    rows = [line for line in README.splitlines() if line.startswith("|")]
+    (row,) = [row for row in rows if f"](notebooks/{path.name})" in row]
+    assert row.rstrip(" |").endswith(f"| {minutes}")
+
+
+def test_the_readme_shows_a_figure_of_the_course_as_it_is_now():
+    png, alt = readme_figure.figure()
+    assert f"![{alt}](.github/{readme_figure.PICTURE.name})" in README
+    assert readme_figure.PICTURE.read_bytes() == png, "run `make refresh`"
+
+
+def test_every_link_of_the_readme_resolves():
+    targets = re.findall(r"\]\(([^)#\s]+)\)", README)
+    assert [t for t in targets if "://" not in t and not (ROOT / t).exists()] == []
+
+
+def test_code_and_notebooks_are_linted_and_formatted():
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--quiet"],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+        )
+        assert done.returncode == 0, done.stdout

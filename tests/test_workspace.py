@@ -1,0 +1,96 @@
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from helpers import workspace
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder that stands for the one that the kernel started in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workspace, "_home", tmp_path)
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    yield tmp_path
+    workspace.leave()
+
+
+def test_enter_moves_into_a_fresh_empty_folder(home):
+    workspace.enter()
+    assert Path.cwd() != home
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_entering_again_deletes_the_first_folder(home):
+    workspace.enter()
+    first = Path.cwd()
+    (first / "model.pt").touch()
+    workspace.enter()
+    assert Path.cwd() != first
+    assert not first.exists()
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_leave_deletes_the_folder_and_goes_home(home):
+    workspace.enter()
+    folder = Path.cwd()
+    (folder / "runs").mkdir()
+    (folder / "runs" / "model.pt").touch()
+    workspace.leave()
+    assert Path.cwd() == home
+    assert not folder.exists()
+
+
+def test_leave_goes_home_from_wherever_the_notebook_went(home):
+    workspace.enter()
+    folder = Path.cwd()
+    os.chdir(folder.parent)
+    workspace.leave()
+    assert Path.cwd() == home
+    assert not folder.exists()
+
+
+def test_leaving_twice_is_no_error(home):
+    workspace.enter()
+    workspace.leave()
+    workspace.leave()
+    assert Path.cwd() == home
+
+
+def test_a_warning_becomes_one_line_without_a_path(home):
+    workspace.enter()
+    shown = warnings.formatwarning("keep a copy", FutureWarning, "/home/me/a.py", 3, "f()")
+    assert shown == "FutureWarning: keep a copy\n"
+
+
+def ipython(code, folder):
+    """Run code as a notebook's kernel would, and return all that it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "IPython", "--quick", "--no-banner", "-c", code],
+        env=os.environ | {"IPYTHONDIR": str(folder), "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=60,
+    )
+    return done.stdout
+
+
+def test_in_a_notebook_errors_and_warnings_are_their_text_alone(tmp_path):
+    code = """
+import os, warnings
+from helpers import workspace
+workspace.enter()
+print(os.getcwd(), flush=True)
+warnings.warn("keep a copy")
+def load():
+    raise ValueError("no such model")
+load()
+"""
+    folder, *shown = ipython(code, tmp_path).rstrip().splitlines()
+    assert shown == ["UserWarning: keep a copy", "ValueError: no such model"]
+    assert not Path(folder).exists()  # it went with the process
