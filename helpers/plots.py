@@ -40,8 +40,11 @@ def figure(
 def show(drawing: Figure, alt: str) -> None:
     """Show a figure in the notebook and close it.
 
-    ``alt`` says what is to be seen in it. It stands in the output as the picture's alt text and
-    as its plain text, which is what the tests compare: pixels differ from machine to machine.
+    ``alt`` says what is to be seen in it. It stands in the output's metadata, where converters to
+    HTML find it (JupyterLab itself shows no alt texts), and as the output's plain text, which is
+    what the tests compare: pixels differ from machine to machine.
+
+    Raises ValueError if ``alt`` is blank.
     """
     if not alt.strip():
         raise ValueError("A figure needs an alt text: say what is to be seen in it.")
@@ -65,6 +68,7 @@ def bars(values: Mapping[str, float], xlabel: str, alt: str, number: str = "{:,.
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlabel(xlabel)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     show(drawing, alt)
 
 

@@ -24,6 +24,8 @@ def enter() -> None:
     leave()
     _folder = tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True)
     os.chdir(_folder.name)
+    # torch makes this one as soon as there is an optimizer, and would leave it behind.
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name
     warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"
     if shell := get_ipython():
         shell.InteractiveTB.set_mode(mode="Minimal")
