@@ -6,15 +6,14 @@ Run by `make bench`. All figures come from one run, and only the ratios mean som
 import subprocess
 import sys
 import time
-from pathlib import Path
+from datetime import datetime
 
 import nbformat
+from anatomy import NOTEBOOKS, ROOT
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FLOOR = new_notebook(cells=[new_code_cell("import torch")])
 
 
@@ -38,9 +37,7 @@ def slowest_cell(notebook: nbformat.NotebookNode) -> tuple[float, str]:
     return seconds(slowest), slowest.source.partition("\n")[0]
 
 
-def _parse(stamp: str):
-    from datetime import datetime
-
+def _parse(stamp: str) -> datetime:
     return datetime.fromisoformat(stamp.replace("Z", "+00:00"))
 
 
