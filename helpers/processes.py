@@ -9,9 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _FRAMES = re.compile(r"\A(?: .*\n)+")  # a traceback's frames are indented, then comes the error
-
-
-Finished = tuple[subprocess.CompletedProcess[str], Path]
+Finished = tuple[subprocess.CompletedProcess[str], Path]  # a run, and the script that it was
 
 
 class ScriptError(RuntimeError):
