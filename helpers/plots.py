@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 # Okabe and Ito's palette, which the colour-blind can tell apart: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777"
+PALE = "#E5E5E5"  # for what is there and does not matter
 PALETTE = (BLUE, ORANGE, GREEN, PINK, GREY)
 DPI = 144  # twice the screen's usual 72, and shown at half size: sharp on every screen
 
@@ -100,4 +102,23 @@ def curves(
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend()
+    show(drawing, alt)
+
+
+def byte_map(
+    kinds: Sequence[str], colours: Mapping[str, str], marks: Mapping[str, int], alt: str
+) -> None:
+    """A file as lines of 64 bytes, each byte in the colour of its kind.
+
+    ``kinds`` has one kind for each byte of the file; ``marks`` names places by their offset.
+    """
+    cells = [to_rgb(colours[kind]) for kind in kinds] + [(1, 1, 1)] * (-len(kinds) % 64)
+    lines = [cells[start : start + 64] for start in range(0, len(cells), 64)]
+    drawing, (axes,) = figure(height=0.6 + len(lines) * 0.08)
+    axes.imshow(lines, aspect="auto")
+    for kind, colour in colours.items():
+        axes.plot([], [], "s", color=colour, label=kind)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set_yticks([offset // 64 for offset in marks.values()], marks)
+    axes.set_xlabel("byte within a line of 64")
     show(drawing, alt)

@@ -2,9 +2,11 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +39,35 @@ def run_scripts(*commands: Sequence[str]) -> None:
         for (path, *_), done in zip(commands, pool.map(lambda c: _run(*c), commands), strict=True):
             print(f"--- {Path(path).resolve().parent.name}")
             _show(done)
+
+
+def kill_when(condition: Callable[[], bool], path: str | Path, *arguments: str) -> None:
+    """Start a Python script and kill its process, as ``kill -9`` does, once the condition holds.
+
+    The process is frozen first and the condition is asked again, so that it holds at its death
+    (not on Windows, where nothing freezes a process).
+
+    Raises ScriptError if the script ends by itself, TimeoutError if it lives on for a minute.
+    """
+    process = subprocess.Popen([sys.executable, str(path), *arguments])
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise ScriptError(f"{path} ended before it could be killed.")
+            if condition():
+                if not hasattr(signal, "SIGSTOP"):
+                    return
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(0.01)
+                if condition():
+                    return
+                process.send_signal(signal.SIGCONT)
+            time.sleep(0.001)
+        raise TimeoutError(f"{path} ran for a minute and the condition never held.")
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _run(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -> Finished:

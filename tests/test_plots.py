@@ -149,3 +149,17 @@ def test_a_legend_has_no_frame_and_an_image_is_grey(drawn):
     (axes,) = drawn[0].axes
     assert not axes.get_legend().get_frame_on()
     assert axes.imshow([[0, 1]]).cmap.name == "gray_r"
+
+
+def test_a_byte_map_has_a_line_for_64_bytes_in_the_colours_of_their_kinds(drawn):
+    kinds = ["a"] * 100 + ["b"] * 30
+    plots.byte_map(kinds, {"a": plots.BLUE, "b": plots.ORANGE}, {"end": 129}, "alt")
+    (axes,) = drawn[0].axes
+    picture = axes.images[0].get_array()
+    assert picture.shape == (3, 64, 3)
+    assert to_hex(picture[1, 35]).upper() == plots.BLUE
+    assert to_hex(picture[1, 36]).upper() == plots.ORANGE
+    assert to_hex(picture[2, 2]) == "#ffffff"  # beyond the file
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["end"]
+    assert list(axes.get_yticks()) == [2]

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from helpers.processes import ScriptError, run_script, run_scripts
+from helpers.processes import ScriptError, kill_when, run_script, run_scripts
 
 
 @pytest.fixture
@@ -160,3 +160,27 @@ def test_one_scripts_error_is_the_error_of_all(script):
     good, bad = script("print('done')"), script("raise KeyError('epoch')", "bad.py")
     with pytest.raises(ScriptError, match="KeyError: 'epoch'"):
         run_scripts((good,), (bad,))
+
+
+def test_a_script_is_killed_when_the_condition_holds(script):
+    path = script("from pathlib import Path; import time\nPath('begun').touch(); time.sleep(60)")
+    # In the current folder, since a process that is to be killed belongs to who kills it.
+    kill_when(lambda: (path.parents[1] / "begun").exists(), path)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing freezes a process here")
+def test_at_its_death_the_condition_holds(script, tmp_path):
+    """It wavers a hundred times a second; at the end it must stand as it was asked for."""
+    path = script(
+        "from pathlib import Path; import time\n"
+        "while True:\n"
+        "    Path('half').touch(); time.sleep(0.003); Path('half').unlink(); time.sleep(0.003)"
+    )
+    for _ in range(5):
+        kill_when((tmp_path / "half").exists, path)
+        assert (tmp_path / "half").exists()
+
+
+def test_a_script_that_ends_before_it_is_killed_is_reported(script):
+    with pytest.raises(ScriptError, match="ended before it could be killed"):
+        kill_when(lambda: False, script("pass"))
