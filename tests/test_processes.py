@@ -177,6 +177,7 @@ def test_at_its_death_the_condition_holds(script, tmp_path):
         "from pathlib import Path\nwhile True:\n    Path('half').touch(); Path('half').unlink()"
     )
     for _ in range(8):
+        half.unlink(missing_ok=True)
         kill_when(lambda: half.exists() and time.sleep(0.002) is None, path)
         assert half.exists()
 
