@@ -34,8 +34,9 @@ format: setup ## lint and format code and notebooks, drop what a notebook need n
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 		--extra-keys "metadata.language_info cell.metadata.execution" $(NOTEBOOKS)
 
-bench: setup ## measure each notebook against the time a kernel and torch need to start
+bench: $(VENV)/bench ## measure each notebook, and helpers/checkpoint.py beside its peers
 	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/bench_checkpoint.py $(ARGS)
 
 hooks: setup ## run `make format` before every commit
 	$(BIN)/pre-commit install
@@ -47,4 +48,9 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# The peers that helpers/checkpoint.py is measured beside; nothing else needs them.
+$(VENV)/bench: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@

@@ -1,5 +1,6 @@
 """What the notebooks need and do not teach: one idea a file.
 
+checkpoint    a checkpoint that cannot be lost (this one notebooks 7 and 8 do teach)
 data          the digits images, and their batches
 models        the networks that the notebooks train
 training      a training loop, and the accuracy

@@ -1,0 +1,293 @@
+"""What helpers/checkpoint.py costs: its saves and loads beside torch's own and those of its peers.
+
+Run by `make bench`; `make bench ARGS=--quick` is a smoke run, `ARGS=--no-large` leaves out the GB.
+
+Only ratios mean something elsewhere. In each round all ways take their turn, each time another one
+first; a ratio is the median, over the rounds, of a way's time by the first way's in that round.
+The files lie in this repository's folder, since /tmp may be memory; when they are read, they are in
+the disk's cache. Nothing is asserted. (ignite has no row among the loads: it calls torch.load.)
+"""
+
+import argparse
+import ctypes
+import gc
+import itertools
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+from anatomy import ROOT
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from helpers import checkpoint
+
+BYTES = {"1 MB": 10**6, "100 MB": 10**8, "1 GB": 10**9}
+ROUNDS = {"1 MB": 31, "100 MB": 11, "1 GB": 5}
+KEY = "model_state_dict"
+LIBC = ctypes.CDLL(None)
+STATUS = Path("/proc/self/status")  # where Linux tells a process how much memory it has
+
+Ways = dict[str, Callable[[], Any]]
+Found = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model to save: so many bytes in a few large tensors, or in many small ones."""
+
+    size: str
+    shape: str
+
+    def model(self, device: str = "cpu") -> nn.Module:
+        """Four tensors, or one for each 25 kB, but no more than 10,000."""
+        count = 4 if self.shape == "few" else min(BYTES[self.size] // 25_000, 10_000)
+        length = BYTES[self.size] // 4 // count
+        return nn.ParameterList(torch.rand(length, device=device) for _ in range(count))
+
+
+def ratios(ways: Ways, rounds: int) -> Found:
+    """The milliseconds of the first way and, for each of the others, the ratio to it.
+
+    If a way returns something to be called, that is called when the time is taken.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
+    gc.freeze()  # what is there by now is not looked at in each gc.collect()
+    for turn in range(rounds + 1):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            settle()
+            start = time.perf_counter()
+            result = ways[name]()
+            seconds[name].append(time.perf_counter() - start)
+            if callable(result):
+                result()
+            del result
+    baseline, *others = (taken[1:] for taken in seconds.values())  # the first round warms up
+    found = {f"{names[0]}, ms": 1000 * statistics.median(baseline)}
+    for name, taken in zip(names[1:], others, strict=True):
+        found[name] = statistics.median(a / b for a, b in zip(taken, baseline, strict=True))
+    return found
+
+
+def settle() -> None:
+    """Leave no memory to be used again and nothing to be written, as if the process were new."""
+    gc.collect()
+    if hasattr(LIBC, "malloc_trim"):  # glibc
+        LIBC.malloc_trim(0)
+    os.sync()
+
+
+# ---- saving and loading -------------------------------------------------------------------------
+
+
+def save_and_load(case: Case, folder: Path) -> tuple[Found, Found]:
+    """The ratios of the saves to torch.save and fsync, and of the loads to torch.load."""
+    import torch.distributed.checkpoint as dcp  # The peers are imported here: the processes
+    from ignite.handlers import DiskSaver  # that measure memory do without.
+    from lightning_fabric.plugins.io import TorchCheckpointIO
+    from safetensors.torch import load_file, save_file
+
+    model, lightning, ignite = case.model(), TorchCheckpointIO(), DiskSaver(folder)
+    file, shards, tensors = folder / "checkpoint.pt", folder / "dcp", folder / "model.safetensors"
+
+    def state() -> dict[str, Any]:
+        return {KEY: model.state_dict()}
+
+    def durably(path: Path) -> None:
+        torch.save(state(), path)
+        flush(path)
+
+    def atomically() -> None:
+        durably(folder / "new.pt")
+        os.replace(folder / "new.pt", folder / "replaced.pt")
+        flush(folder)
+
+    def dcp_load() -> None:
+        into = {name: torch.empty_like(tensor) for name, tensor in model.state_dict().items()}
+        dcp.load({KEY: into}, checkpoint_id=shards)
+
+    saves: Ways = {
+        "torch.save + fsync": lambda: durably(folder / "durable.pt"),
+        "checkpoint.save": lambda: checkpoint.save(file, model=model),
+        "the same, rename, fsync": atomically,
+        "torch.save alone": lambda: torch.save(state(), folder / "plain.pt"),
+        "safetensors": lambda: save_file(model.state_dict(), tensors),
+        "ignite, atomic": lambda: ignite(state(), "ignite.pt"),
+        "Lightning, atomic": lambda: lightning.save_checkpoint(state(), folder / "lightning.pt"),
+        "DCP, durable": lambda: dcp.save(state(), checkpoint_id=shards) and None,
+    }
+    loads: Ways = {
+        "torch.load": lambda: torch.load(file),
+        "checkpoint.load": lambda: checkpoint.load(file),
+        "torch.load(mmap), each page read": lambda: touch(torch.load(file, mmap=True)[KEY]),
+        "safetensors, each page read": lambda: touch(load_file(tensors)),
+        "Lightning": lambda: lightning.load_checkpoint(file),
+        "DCP": dcp_load,
+    }
+    return ratios(saves, ROUNDS[case.size]), ratios(loads, ROUNDS[case.size])
+
+
+def flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def touch(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Read a number of each page, as mmap reads nothing before."""
+    for tensor in tensors.values():
+        tensor[::1024].sum()
+    return tensors
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+LOADS: dict[str, Callable[[Path, nn.Module, bool], Any]] = {
+    "torch.load + load_state_dict": lambda path, model, on_meta: model.load_state_dict(
+        torch.load(path)[KEY], assign=on_meta
+    ),
+    "checkpoint.restore": lambda path, model, on_meta: checkpoint.restore(path, model=model),
+    "torch.load(mmap) + assign": lambda path, model, on_meta: model.load_state_dict(
+        torch.load(path, mmap=True)[KEY], assign=True
+    ),
+}
+
+
+def peak(name: str, path: Path, case: Case, on_meta: bool) -> float:
+    """What a load takes at most, beyond what the process has before, by the size of the file."""
+    small, file = Case("1 MB", "few").model(), path.with_suffix(".small.pt")
+    checkpoint.save(file, model=small)
+    LOADS[name](file, small, False)  # imports what it needs
+    model = case.model("meta" if on_meta else "cpu")
+    settle()
+    STATUS.with_name("clear_refs").write_text("5")  # from here on the peak counts
+    before = memory("VmRSS")
+    LOADS[name](path, model, on_meta)
+    touch(model.state_dict())
+    return (memory("VmHWM") - before) / path.stat().st_size
+
+
+def memory(field: str) -> int:
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(field))
+    return 1024 * int(line.split()[1])
+
+
+def peaks(case: Case, folder: Path, on_meta: bool) -> Found:
+    """The peak of each way to load, each in a process of its own."""
+    path, found = folder / "memory.pt", {}
+    checkpoint.save(path, model=case.model())
+    for name in LOADS:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            found[name] = process.submit(peak, name, path, case, on_meta).result()
+    return found
+
+
+# ---- saving in the background -------------------------------------------------------------------
+
+
+def background(case: Case, folder: Path) -> tuple[Found, Found]:
+    """How long a save blocks, by the time of a copy; and how fast training is while it writes."""
+    import torch.distributed.checkpoint as dcp
+
+    model, number, cores = case.model(), itertools.count(), torch.get_num_threads()
+
+    def copy() -> dict[str, Any]:
+        return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def save() -> Callable[[], None]:
+        checkpoints.save(next(number), model=model)
+        return checkpoints.wait
+
+    def dcp_save() -> Callable[[], Any]:
+        return dcp.async_save(model.state_dict(), checkpoint_id=folder / "async_dcp").result
+
+    with checkpoint.Checkpoints(folder / "run", keep_last=1, background=True) as checkpoints:
+        ways: Ways = {"Checkpoints.save": save, "DCP async_save": dcp_save}
+        blocked = ratios({"a copy of the state": copy} | ways, ROUNDS[case.size])
+        speeds: Found = {}
+        for threads in dict.fromkeys([cores, max(1, cores - 1)]):
+            torch.set_num_threads(threads)
+            for name, way in ways.items():
+                found = [speed(way) for _ in range(ROUNDS[case.size])]
+                speeds[f"{name}, {threads} of {cores} cores"] = statistics.median(found)
+        torch.set_num_threads(cores)
+    return blocked, speeds
+
+
+def speed(save: Callable[[], Callable[[], Any]]) -> float:
+    """Steps of training a second while the file is written, by the same with nothing beside it."""
+    net = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 256))
+    optimizer, x = torch.optim.SGD(net.parameters(), lr=1e-3), torch.rand(64, 256)
+
+    def pace(goes_on: Callable[[], bool]) -> float:
+        steps, start = 0, time.perf_counter()
+        while not steps or goes_on():
+            optimizer.zero_grad()
+            nn.functional.mse_loss(net(x), x).backward()
+            optimizer.step()
+            steps += 1
+        return steps / (time.perf_counter() - start)
+
+    end = time.perf_counter() + 0.1
+    pace(lambda: time.perf_counter() < end)  # warms up
+    settle()
+    writing, start = Thread(target=save()), time.perf_counter()
+    writing.start()
+    during = pace(writing.is_alive)
+    end = 2 * time.perf_counter() - start
+    return during / pace(lambda: time.perf_counter() < end)
+
+
+# ---- the tables ---------------------------------------------------------------------------------
+
+
+def table(title: str, columns: dict[Case, Found], own: str = "", aim: float = 0) -> None:
+    """Print what was found, a column for each case; and below, whether the aim is reached."""
+    print(f"\n{title}\n{'':34}" + "".join(f"{f'{c.size}, {c.shape}':>14}" for c in columns))
+    for name in next(iter(columns.values())):
+        print(f"{name:34}" + "".join(f"{found[name]:14.2f}" for found in columns.values()))
+    if own:
+        reached = ("yes" if round(found[own], 2) <= aim else "no" for found in columns.values())
+        print(f"{f'{own} <= {aim:.2f}?':34}" + "".join(f"{word:>14}" for word in reached))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a smoke run: 1 MB only")
+    parser.add_argument("--no-large", action="store_true", help="leave out 1 GB")
+    chosen = parser.parse_args()
+    sizes = list(BYTES)[: 1 if chosen.quick else 2 if chosen.no_large else 3]
+    cases = [Case(size, shape) for size in sizes for shape in ("few", "many")]
+    warnings.filterwarnings("ignore", module="torch.distributed")  # that DCP has one process, …
+    parts: list[dict[Case, Found]] = [{} for _ in range(6)]
+    for case in tqdm(cases, desc="checkpoints"):
+        with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as name:
+            folder = Path(name)
+            parts[0][case], parts[1][case] = save_and_load(case, folder)
+            if STATUS.exists():  # on Linux
+                parts[2][case], parts[3][case] = (peaks(case, folder, m) for m in (False, True))
+            parts[4][case], parts[5][case] = background(case, folder)
+
+    table("Save, by torch.save + fsync", parts[0], "checkpoint.save", 1.05)
+    table("Load, by torch.load", parts[1], "checkpoint.load", 1.00)
+    if parts[2]:
+        table("Peak beyond the model, by the file", parts[2], "checkpoint.restore", 1.05)
+        table("Peak of a load into meta, by the file", parts[3], "checkpoint.restore", 1.05)
+    table("A background save blocks, by a copy", parts[4], "Checkpoints.save", 1.20)
+    table("Training while it writes, by alone", parts[5])
+
+
+if __name__ == "__main__":
+    main()
