@@ -51,8 +51,9 @@ def build(optimizer: str, workers: int, seed: int) -> dict[str, Any]:
 
 def augment(images: torch.Tensor) -> torch.Tensor:
     """Draw from Python, numpy and torch."""
-    images = images.roll(random.randint(-1, 1), dims=-1)
-    return images + 0.1 * torch.randn_like(images) + float(np.random.normal())
+    images = images.roll(random.randint(-1, 1), dims=-1) + 0.1 * torch.randn_like(images)
+    light = np.random.normal(size=(len(images), 1, 1, 1))  # one for each: BatchNorm evens out one
+    return images + torch.from_numpy(light).float()
 
 
 def train(parts: dict[str, Any], done: int = 0, save_at: dict[int, Path] | None = None) -> dict:
