@@ -22,6 +22,7 @@ import struct
 import sys
 import tempfile
 import warnings
+import weakref
 import zipfile
 import zlib
 from collections import OrderedDict
@@ -29,6 +30,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MethodType
 from typing import Any, Literal
 
 import torch
@@ -145,7 +147,7 @@ class Checkpoints:
     @property
     def paths(self) -> list[Path]:
         """The checkpoints that are there, the newest last."""
-        return _in_order(self.folder, "step-*.pt")
+        return _in_order(self.folder, _STEP)
 
     @property
     def best(self) -> Path:
@@ -174,7 +176,7 @@ class Checkpoints:
     def restore(self, **parts: Any) -> dict[str, Any]:
         """Restore from the newest checkpoint that is intact, as the function ``restore`` does."""
         self.wait()
-        state, self._corrupt = _load_newest(self.folder, "cpu", "step-*.pt")
+        state, self._corrupt = _load_newest(self.folder, "cpu", _STEP)
         return _restore(state, parts, random_state=True)
 
     def wait(self) -> None:
@@ -217,7 +219,7 @@ class Checkpoints:
                     self._scores[path] = float(_load_file(path, "cpu")[self.metric])
                 except Exception:  # whatever it is, it is none to keep for its score
                     self._scores[path] = math.nan
-        scores = {path: self._scores[path] for path in self.paths}
+        scores = {path: self._scores.get(path, math.nan) for path in self.paths}
         ranked = sorted(path for path in scores if not math.isnan(scores[path]))
         return sorted(ranked, key=scores.get, reverse=self.mode == "max")
 
@@ -545,10 +547,11 @@ def _load_file(path: Path, map_location: Any) -> Any:
             raise
         except Exception as error:
             file.check()
-            # An intact file may still be for a device that is not here; that is torch's to say.
+            # An intact file may be for a device that is not here, or too large: torch says so.
+            of_here = "Attempting to deserialize|allocate memory"
             of_the_file = "PytorchStreamReader|inline_container|hasRecord|record size"
-            for_here = map_location in (None, "cpu") and "Attempting to des" not in str(error)
-            if for_here or re.search(of_the_file, str(error)):
+            known = of_the_file if map_location not in (None, "cpu") else f"^(?!.*({of_here}))"
+            if re.search(known, str(error)):
                 raise _corrupt(path, error) from error
             raise
         file.check()
@@ -564,18 +567,21 @@ def _corrupt(path: Path, what: object) -> CorruptError:
     )
 
 
-def _in_order(folder: Path, pattern: str = "*") -> list[Path]:
+_ANY, _STEP = r".*\.(pt|pth|tar)", r"step-\d{8,}\.pt"  # the names of checkpoints
+
+
+def _in_order(folder: Path, names: str = _ANY) -> list[Path]:
     """The checkpoints in a folder by the numbers in their names, the newest last."""
-    found = [path for path in folder.glob(pattern) if path.suffix in (".pt", ".pth", ".tar")]
+    found = [path for path in folder.iterdir() if re.fullmatch(names, path.name)]
     return sorted(found, key=lambda path: ([int(n) for n in re.findall(r"\d+", path.stem)], path))
 
 
-def _load_newest(path: Path, map_location: Any, pattern: str = "*") -> tuple[Any, list[Path]]:
+def _load_newest(path: Path, map_location: Any, names: str = _ANY) -> tuple[Any, list[Path]]:
     """What is in the file, or in the newest intact one of the folder; and which are damaged."""
     if not path.is_dir():
         return _load_file(path, map_location), []
     errors: dict[Path, str] = {}
-    for candidate in reversed(_in_order(path, pattern)):
+    for candidate in reversed(_in_order(path, names)):
         try:
             loaded = _load_file(candidate, map_location)
         except CorruptError as error:
@@ -669,27 +675,35 @@ def _rehearse(part: Any, saved: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the twin is on meta, where there is nothing to copy into
         _twin(part, {}, whole=True).load_state_dict(saved)
-    if isinstance(part, nn.Module) and (
-        left := [n for n, one in part.named_buffers() if one.is_meta and n not in saved]
-    ):
-        raise ValueError(f"It is on meta, and no file has values for {', '.join(left)}.")
+    if isinstance(part, nn.Module):
+        if left := [n for n, one in part.named_buffers() if one.is_meta and n not in saved]:
+            raise ValueError(f"It is on meta, and no file has values for {', '.join(left)}.")
+        for name, old in part.state_dict().items():  # what only shows when bytes are copied
+            new = saved.get(name)
+            if isinstance(old, Tensor) and (new.is_meta or new.layout is not old.layout):
+                raise ValueError(f"What was saved cannot be copied into {name}.")
+            if type(old) is Tensor and old.layout is torch.strided and _overlaps(old):
+                raise ValueError(f"{name} is expanded, so nothing can be copied into it.")
 
 
 def _twin(one: Any, twins: dict[int, Any], whole: bool = False) -> Any:
     """One that holds the same, its tensors without data: what is loaded into it goes nowhere.
 
-    Models, optimizers, schedulers and what holds them get a twin; anything else is shared.
+    Whatever loads a state gets a twin, with its hooks; anything else is shared.
     """
     if id(one) in twins:
         return twins[id(one)]
     kind = type(one)
+    twin = one
     if isinstance(one, Tensor):
-        if nn.parameter.is_lazy(one):
-            return one
-        twins[id(one)] = twin = one.detach().to("meta")
+        lazy = nn.parameter.is_lazy(one)
+        as_parameter = nn.parameter.UninitializedParameter if lazy else nn.Parameter
+        twin = nn.parameter.UninitializedBuffer() if lazy else one.detach().to("meta")
         if isinstance(one, nn.Parameter):
-            twins[id(one)] = nn.Parameter(twin, one.requires_grad)
-    elif whole or isinstance(one, nn.Module | Optimizer | LRScheduler):
+            twin = as_parameter() if lazy else as_parameter(twin, one.requires_grad)
+    elif isinstance(one, torch.Generator):
+        twin = one.clone_state()
+    elif whole or _loads(kind):
         twins[id(one)] = twin = object.__new__(kind)
         vars(twin).update({name: _twin(value, twins) for name, value in vars(one).items()})
     elif isinstance(one, dict):
@@ -697,8 +711,25 @@ def _twin(one: Any, twins: dict[int, Any], whole: bool = False) -> Any:
         twin.clear()
         twin.update((_twin(key, twins), _twin(value, twins)) for key, value in one.items())
     elif kind in (list, tuple):
-        return kind(_twin(item, twins) for item in one)
-    return twins.get(id(one), one)
+        twin = kind(_twin(item, twins) for item in one)
+    elif isinstance(one, MethodType):
+        twin = MethodType(one.__func__, twins.get(id(one.__self__), one.__self__))
+    elif isinstance(one, weakref.ref):
+        twin = weakref.ref(twins.get(id(one()), one()))
+    twins[id(one)] = twin
+    return twin
+
+
+def _loads(kind: type) -> bool:
+    """Whether it has a state that is loaded. (What has a __del__ holds more than a twin may.)"""
+    is_hook = kind.__module__ == "torch.nn.modules.module"
+    return is_hook or (hasattr(kind, "load_state_dict") and not hasattr(kind, "__del__"))
+
+
+def _overlaps(tensor: Tensor) -> bool:
+    return any(
+        step == 0 < size - 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)
+    )
 
 
 def _leave_meta(module: nn.Module) -> None:

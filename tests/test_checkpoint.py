@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import os
 import random
 import subprocess
@@ -204,7 +205,7 @@ gone.folder.rmdir()
 gone.save(1, v=1)  # and nobody asks what became of it
 kept = Checkpoints("kept", background=True)
 kept.save(1, weight=torch.ones(1 << 22))
-print(repr([random.random(), torch.rand(1).item(), numpy.random.rand()]))
+print([random.random(), torch.rand(1).item(), numpy.random.rand()])
 """
 
 
@@ -223,7 +224,7 @@ def test_a_process_that_ends_leaves_the_whole_file(ended):
 def test_another_process_draws_the_same_numbers(ended):
     restore(ended[1] / "kept")
     drawn = [random.random(), torch.rand(1).item(), numpy.random.rand()]
-    assert eval(ended[0].stdout, {"array": numpy.array}) == drawn
+    assert json.loads(ended[0].stdout) == drawn
 
 
 def test_an_error_that_nobody_waited_for_is_printed_at_the_end(ended):
@@ -321,6 +322,82 @@ def test_what_does_not_fit_changes_nothing(saved, now, by_torch, path):
     with pytest.raises(MismatchError, match="(?s)^(?!first)"):
         restore(path, first=first, **now)
     assert torch.equal(first.weight, untouched["weight"])
+
+
+def expanded():
+    model = nn.Linear(2, 2)
+    model.weight = nn.Parameter(torch.ones(1).expand(2, 2))
+    return model
+
+
+@pytest.mark.parametrize(
+    "make, weight",
+    [
+        (lambda: nn.Linear(2, 2), torch.eye(2).to_sparse()),
+        (lambda: nn.Linear(2, 2), torch.ones(2, 2, device="meta")),
+        (expanded, torch.eye(2)),
+    ],
+    ids=["sparse", "meta", "into one that is expanded"],
+)
+def test_what_torch_finds_out_only_when_it_copies_changes_nothing(make, weight, path):
+    first, model = net(), make()
+    state = {"weight": weight, "bias": torch.ones(2)}
+    torch.save({"first_state_dict": net().state_dict(), "model_state_dict": state}, path)
+    before = bits({"first": first, "model": model})
+    with pytest.raises(MismatchError, match="model"):
+        restore(path, first=first, model=model)
+    assert bits({"first": first, "model": model}) == before
+
+
+class Hooked(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 4)
+        self.loads = 0
+        self.register_load_state_dict_pre_hook(Hooked.count)
+
+    def count(self, *_):
+        self.loads += 1
+
+
+class Sampler:
+    def __init__(self):
+        self.generator = torch.Generator()
+
+    def state_dict(self):
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state):
+        self.generator.set_state(state["generator"])
+
+
+class Loader:
+    def __init__(self):
+        self.sampler = Sampler()
+
+    def state_dict(self):
+        return {"sampler": self.sampler.state_dict()}
+
+    def load_state_dict(self, state):
+        self.sampler.load_state_dict(state["sampler"])
+
+
+@pytest.mark.filterwarnings("ignore:Lazy")
+def test_to_try_a_state_leaves_no_trace(path):
+    saved = {"lazy": nn.LazyLinear(4), "hooked": Hooked(), "loader": Loader()}
+    saved["lazy"](INPUT)
+    save(path, **saved, model=net())
+    now = {"lazy": nn.LazyLinear(4), "hooked": Hooked(), "loader": Loader()}
+    torch.rand(1, generator=now["loader"].sampler.generator)
+    other = net(3, 5)
+    before = bits({"loader": now["loader"]})
+    with pytest.raises(MismatchError, match="model"):
+        restore(path, **now, model=other)
+    assert nn.parameter.is_lazy(now["lazy"].weight)
+    assert now["hooked"].loads == 0
+    assert bits({"loader": now["loader"]}) == before
+    restore(path, **now)
+    assert now["hooked"].loads == 1
+    assert bits(now) == bits(saved)
 
 
 @pytest.mark.parametrize("name", ["torch", "python", "numpy"])
@@ -565,10 +642,11 @@ def test_the_one_just_saved_is_never_deleted(tmp_path):
 
 
 def test_what_it_did_not_write_is_never_deleted(tmp_path):
-    for name in ("final.pt", "pretrained.pth", "step-00000001.pt.backup", "notes.txt"):
+    names = {"final.pt", "pretrained.pth", "step-best.pt", "step-00000001-copy.pt", "1.pt"}
+    for name in names:
         save(tmp_path / name, v=1)
     fill(tmp_path, 1, 2, keep_last=1)
-    assert len(list(tmp_path.iterdir())) == 5
+    assert {path.name for path in tmp_path.iterdir()} == names | {"step-00000002.pt"}
 
 
 NAN = float("nan")
@@ -611,6 +689,19 @@ def test_the_best_is_one_that_is_intact(tmp_path):
     assert load(checkpoints.best)["score"] == 0.5
     checkpoints.save(4, score=0.2)
     assert 1 in steps(tmp_path)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_it_may_be_asked_for_the_best_while_others_come_and_go(other, tmp_path):
+    options = {"keep_last": 1, "keep_best": 1, "metric": "score"}
+    with Checkpoints(tmp_path, background=True, **options) as checkpoints:
+        asked = Checkpoints(tmp_path, **options) if other else checkpoints  # as in another process
+        best = checkpoints.save(0, score=10)
+        checkpoints.wait()
+        for number in range(1, 200):
+            checkpoints.save(number, score=number % 7)
+            assert asked.best == best
+            assert best in asked.paths
 
 
 def test_without_a_score_there_is_no_best(tmp_path):
