@@ -168,7 +168,10 @@ class Checkpoints:
             raise SaveError(f"Nothing was saved: {self.metric!r} is {score!r}, and not a number.")
         path, state = self.folder / f"step-{step:08d}.pt", _collect(parts, random_state=True)
         if self._pool:
-            self._pending = self._pool.submit(self._save, path, _snapshot(state))
+            # What was copied is let go first: once the thread runs, each tensor that is freed here
+            # would have to wait for its turn at Python's lock.
+            state = _snapshot(state)
+            self._pending = self._pool.submit(self._save, path, state)
         else:
             self._save(path, state)
         return path
@@ -322,12 +325,16 @@ def _readable(value: Any, where: str, is_generator: bool = False) -> Any:
     if kind in _PLAIN and not attributes or kind is int and value.bit_length() < 2000:
         return value
     if kind in (list, tuple):
+        if all(type(item) is int and abs(item) < 1 << 64 for item in value):  # as in random states
+            return value
         return kind(_readable(v, f"{where}[{i}]", is_generator) for i, v in enumerate(value))
     if kind in (dict, OrderedDict):
         copied = copy.copy(value)  # keeps the _metadata that hangs on a module's state dict
         for key, item in value.items():
-            _readable(key, f"a key of {where}")
-            copied[key] = _readable(item, f"{where}[{key!r}]", is_generator)
+            if type(key) is not str:
+                _readable(key, f"a key of {where}")
+            if type(item) is not Tensor or item.__dict__:  # thousands of them are plain tensors
+                copied[key] = _readable(item, f"{where}[{key!r}]", is_generator)
         _readable(attributes, f"what hangs on {where}")
         return copied
     if is_generator and hasattr(value, "tolist"):  # an array of numpy's
@@ -352,8 +359,9 @@ def _snapshot(state: dict[str, Any]) -> dict[str, Any]:
             return tensor.detach().cpu().clone()
         storage = tensor.untyped_storage()
         if storage._cdata not in storages:
-            on_cpu = storage.device.type == "cpu"
-            storages[storage._cdata] = storage.clone() if on_cpu else storage.cpu()
+            # As a tensor: unlike a storage, it is copied by all threads.
+            whole = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+            storages[storage._cdata] = whole.to("cpu", copy=True).untyped_storage()
         view = tensor.storage_offset(), tensor.shape, tensor.stride()
         copy = torch.empty(0, dtype=tensor.dtype, device="cpu")
         copy.set_(storages[storage._cdata], *view)
@@ -373,7 +381,7 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         copied = copy.copy(value)
         copied.update((key, _map(item, change)) for key, item in value.items())
         return copied
-    return copy.deepcopy(value)
+    return value if kind in _PLAIN else copy.deepcopy(value)
 
 
 # ---- writing ------------------------------------------------------------------------------------
@@ -466,7 +474,7 @@ class _CheckedFile(io.BufferedReader):
     """A file that computes the checksum of each record when ``torch.load`` takes its bytes."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
+        super().__init__(io.FileIO(path), 512)  # for headers: all else passes the buffer by
         self.path, self.damaged = path, []
         self.unread: dict[int, zipfile.ZipInfo] = {}  # the records, by where their bytes begin
 
@@ -680,7 +688,7 @@ def _rehearse(part: Any, saved: Any) -> None:
             raise ValueError(f"It is on meta, and no file has values for {', '.join(left)}.")
         for name, old in part.state_dict().items():  # what only shows when bytes are copied
             new = saved.get(name)
-            if isinstance(old, Tensor) and (new.is_meta or new.layout is not old.layout):
+            if isinstance(new, Tensor) and (new.is_meta or new.layout is not old.layout):
                 raise ValueError(f"What was saved cannot be copied into {name}.")
             if type(old) is Tensor and old.layout is torch.strided and _overlaps(old):
                 raise ValueError(f"{name} is expanded, so nothing can be copied into it.")

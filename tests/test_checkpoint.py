@@ -498,6 +498,47 @@ def test_a_model_of_any_kind_is_restored(make, path):
     assert all(a is b for a, b in zip(held, now.parameters(), strict=False))
 
 
+class Renamed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.new = nn.Linear(3, 4)
+        self.register_load_state_dict_pre_hook(Renamed.rename)
+
+    def rename(self, state, prefix, *_):
+        for name in [name for name in state if name.startswith(f"{prefix}old.")]:
+            state[name.replace("old.", "new.")] = state.pop(name)
+
+
+def first_batch_norm():
+    state = nn.BatchNorm1d(3).state_dict()
+    del state["num_batches_tracked"]  # as before torch 0.4
+    state._metadata[""]["version"] = 1
+    return state
+
+
+def older_names():
+    return {f"old.{name}": value for name, value in nn.Linear(3, 4).state_dict().items()}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+@pytest.mark.parametrize(
+    "make, state",
+    [
+        (Renamed, older_names),
+        (MODELS["weight_norm"], lambda: MODELS["old weight_norm"]().state_dict()),
+        (lambda: nn.BatchNorm1d(3), first_batch_norm),
+    ],
+    ids=["renamed by a hook", "weight_norm", "BatchNorm"],
+)
+def test_what_torch_adapts_to_the_model_is_restored(make, state, path):
+    model, state = make(), state()
+    expected = copy.deepcopy(model)
+    torch.save({"model_state_dict": state}, path)
+    restore(path, model=model)
+    expected.load_state_dict(state)
+    assert bits({"model": model}) == bits({"model": expected})
+
+
 SCHEDULERS = {
     "StepLR": step,
     "MultiStepLR": lambda o: lr_scheduler.MultiStepLR(o, [1, 4]),
