@@ -312,7 +312,7 @@ def _stepped(optimizer: Optimizer) -> list[nn.Parameter]:
 
 
 _PLAIN = {Tensor, nn.Parameter, torch.Size, torch.dtype, torch.device}
-_PLAIN |= {type(None), bool, float, complex, str, bytes, bytearray}
+_PLAIN |= {type(None), bool, float, complex, str, bytes}
 
 
 def _readable(value: Any, where: str, is_generator: bool = False) -> Any:

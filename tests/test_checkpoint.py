@@ -407,6 +407,7 @@ def test_a_random_state_that_makes_no_sense_changes_nothing(name, path):
     state = torch.load(path)
     state["random_state"][name] = {"torch": torch.ones(3), "python": (3, (1, 2), None)}.get(name, 0)
     torch.save(state, path)
+    torch.rand(1), random.random(), numpy.random.rand()
     before = bits(now)
     with pytest.raises(MismatchError, match=name):
         restore(path, **now)
@@ -601,6 +602,9 @@ def test_a_layer_may_be_in_two_parts(path):
 @pytest.mark.parametrize("make", [net, Tied, lambda: nn.BatchNorm1d(3, affine=False)])
 def test_a_model_on_meta_becomes_real(make, path):
     saved, now = make(), meta(make)
+    for parameter in itertools.islice(now.parameters(), 1):
+        parameter.requires_grad_(False)
+    trained = [parameter.requires_grad for parameter in now.parameters()]
     saved(INPUT)
     save(path, model=saved)
     restore(path, model=now)
@@ -608,7 +612,7 @@ def test_a_model_on_meta_becomes_real(make, path):
     assert torch.equal(now.eval()(INPUT), saved.eval()(INPUT))
     if make is Tied:
         assert now.last.weight is now.first.weight
-    assert all(isinstance(p, nn.Parameter) and p.requires_grad for p in now.parameters())
+    assert [isinstance(p, nn.Parameter) and p.requires_grad for p in now.parameters()] == trained
 
 
 def test_what_is_real_beside_it_stays_the_same_parameter(path):
@@ -720,6 +724,13 @@ def test_the_best_ones_are_kept(restart, mode, scores, best, kept, tmp_path):
     assert checkpoints.best == tmp_path / f"step-{best:08d}.pt"
 
 
+def test_what_is_saved_anew_has_its_new_score(tmp_path):
+    checkpoints = Checkpoints(tmp_path, metric="score")
+    for number, score in ((1, 0.9), (2, 0.5), (1, 0.1)):
+        checkpoints.save(number, score=score)
+    assert checkpoints.best == tmp_path / "step-00000002.pt"
+
+
 def test_the_best_is_one_that_is_intact(tmp_path):
     options = {"keep_last": 1, "keep_best": 1, "metric": "score"}
     for number, score in enumerate((0.5, 0.9, 0.1), 1):
@@ -814,12 +825,14 @@ def test_arguments_that_make_no_sense_are_an_error(options, tmp_path):
 
 def test_what_is_saved_is_what_was_there_when_save_was_called(tmp_path):
     saved = parts()
-    counts, whole = [1], torch.zeros(1 << 20)
+    counts, names, raw, whole = [1], {"a"}, bytearray(b"a"), torch.zeros(1 << 20)
     before = bits(saved)
     with Checkpoints(tmp_path, background=True) as checkpoints:
-        path = checkpoints.save(1, **saved, counts=counts, row=whole[:3], other=whole[3:5])
+        path = checkpoints.save(1, **saved, counts=counts, names=names, raw=raw, row=whole[:3])
         whole += 1
         counts.append(2)
+        names.add("b")
+        raw.extend(b"b")
         with torch.no_grad():
             for parameter in saved["model"].parameters():
                 parameter.fill_(7)
@@ -829,18 +842,19 @@ def test_what_is_saved_is_what_was_there_when_save_was_called(tmp_path):
     now = parts()
     rest = restore(path, **now)
     assert bits(now) == before
-    assert (rest["counts"], rest["row"].tolist()) == ([1], [0, 0, 0])
+    assert (rest["counts"], rest["names"], rest["raw"]) == ([1], {"a"}, b"a")
+    assert rest["row"].tolist() == [0, 0, 0]
 
 
 def test_what_was_one_in_memory_is_one_in_the_file(tmp_path):
     whole = torch.arange(1000)
     with Checkpoints(tmp_path, background=True) as checkpoints:
-        path = checkpoints.save(1, model=Tied(), head=whole[:10], tail=whole[990:], flat=whole)
+        path = checkpoints.save(1, model=Tied(), flat=whole, views=[whole[:10], whole[990:]])
     loaded = load(path)
     state = loaded["model_state_dict"]
     assert state["first.weight"].data_ptr() == state["last.weight"].data_ptr()
     loaded["flat"].fill_(-1)
-    assert (loaded["head"] == -1).all() and (loaded["tail"] == -1).all()
+    assert all((view == -1).all() for view in loaded["views"])
 
 
 def test_the_default_device_is_not_asked(tmp_path):

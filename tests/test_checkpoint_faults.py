@@ -27,8 +27,10 @@ import numpy
 import pytest
 import torch
 from torch import nn
+from torch.utils.serialization import config
 
 from helpers.checkpoint import Checkpoints, CorruptError, SaveError, load, restore, save
+from helpers.devices import save_from
 
 KILLS = int(os.environ.get("KILLS", 30))
 GOLDEN = Path(__file__).parent / "golden"
@@ -328,11 +330,8 @@ def test_what_was_saved_without_an_error_can_be_loaded(make, path):
 
 
 def test_checksums_are_written_even_if_torch_was_told_to_leave_them_out(path):
-    torch.serialization.set_crc32_options(False)
-    try:
+    with config.patch("save.compute_crc32", False):
         save(path, **content(2))
-    finally:
-        torch.serialization.set_crc32_options(True)
     assert number_in(path) == 2
 
 
@@ -596,6 +595,21 @@ def test_nothing_in_a_file_is_executed(legacy, tmp_path):
 def test_a_missing_file_is_not_called_damaged(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing.pt")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_file_for_a_gpu_is_not_called_damaged(tmp_path):
+    save_from("cuda:0", SMALL, tmp_path / "gpu.pt")
+    with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device"):
+        load(tmp_path / "gpu.pt")
+    assert torch.equal(load(tmp_path / "gpu.pt", map_location="cpu")["a"], SMALL["a"])
+
+
+def test_checksums_are_compared_even_if_torch_was_told_to_map_files(small):
+    with config.patch("load.mmap", True):
+        assert not is_damaged(small)
+        with flipped(small, max(headers_and_data(small)[1]), 0):
+            assert is_damaged(small)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to RLIMIT_AS")
