@@ -747,7 +747,8 @@ def _leave_meta(module: nn.Module) -> None:
         for held in (part._parameters, part._buffers):
             for name, one in held.items():
                 if one is not None and one.is_meta:
-                    empty = torch.empty_like(one, device="cpu")
+                    shape = one.size(), one.stride()  # empty_like(one) would import 486 modules
+                    empty = torch.empty_strided(*shape, dtype=one.dtype, device="cpu")
                     if isinstance(one, nn.Parameter):
                         empty = nn.Parameter(empty, one.requires_grad)
                     held[name] = real.setdefault(id(one), (one, empty))[1]

@@ -1,11 +1,10 @@
 """What helpers/checkpoint.py costs: its saves and loads beside torch's own and those of its peers.
 
-Run by `make bench`; `make bench ARGS=--quick` is a smoke run, `ARGS=--no-large` leaves out the GB.
-
-Only ratios mean something elsewhere. In each round all ways take their turn, each time another one
-first; a ratio is the median, over the rounds, of a way's time by the first way's in that round.
-The files lie in this repository's folder, since /tmp may be memory; when they are read, they are in
-the disk's cache. Nothing is asserted. (ignite has no row among the loads: it calls torch.load.)
+Run by `make bench`; `make bench ARGS=--quick` is a smoke run, `ARGS=--no-large` leaves out the GB,
+which takes 10 GB of disk. Only ratios mean something elsewhere. In each round all ways take their
+turn, each time another one first; a ratio is the median, over the rounds, of a way's time by the
+first way's in that round. The files lie in this repository's folder, since /tmp may be memory, and
+in the disk's cache when they are read. Nothing is asserted.
 """
 
 import argparse
@@ -13,15 +12,18 @@ import ctypes
 import gc
 import itertools
 import os
-import statistics
+import re
 import tempfile
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from threading import Thread
 from typing import Any
 
@@ -44,40 +46,35 @@ Found = dict[str, float]
 
 @dataclass(frozen=True)
 class Case:
-    """A model to save: so many bytes in a few large tensors, or in many small ones."""
+    """A model of four tensors ("few"), or of one for each 25 kB, but no more than 10,000."""
 
     size: str
     shape: str
 
     def model(self, device: str = "cpu") -> nn.Module:
-        """Four tensors, or one for each 25 kB, but no more than 10,000."""
         count = 4 if self.shape == "few" else min(BYTES[self.size] // 25_000, 10_000)
         length = BYTES[self.size] // 4 // count
         return nn.ParameterList(torch.rand(length, device=device) for _ in range(count))
 
 
 def ratios(ways: Ways, rounds: int) -> Found:
-    """The milliseconds of the first way and, for each of the others, the ratio to it.
-
-    If a way returns something to be called, that is called when the time is taken.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    names = list(ways)
-    gc.freeze()  # what is there by now is not looked at in each gc.collect()
-    for turn in range(rounds + 1):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
+    """The milliseconds of the first way and, for each of the others, the ratio to it."""
+    first, *others = ways
+    turns, seconds = deque(ways), {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        turns.rotate()
+        for name in turns:
             settle()
             start = time.perf_counter()
             result = ways[name]()
             seconds[name].append(time.perf_counter() - start)
-            if callable(result):
+            if callable(result):  # what waits for the end of a save in the background
                 result()
             del result
-    baseline, *others = (taken[1:] for taken in seconds.values())  # the first round warms up
-    found = {f"{names[0]}, ms": 1000 * statistics.median(baseline)}
-    for name, taken in zip(names[1:], others, strict=True):
-        found[name] = statistics.median(a / b for a, b in zip(taken, baseline, strict=True))
+    base = seconds[first][1:]  # the first round warms up
+    found = {f"{first}, ms": 1000 * median(base)}
+    for name in others:
+        found[name] = median(a / b for a, b in zip(seconds[name][1:], base, strict=True))
     return found
 
 
@@ -89,9 +86,6 @@ def settle() -> None:
     os.sync()
 
 
-# ---- saving and loading -------------------------------------------------------------------------
-
-
 def save_and_load(case: Case, folder: Path) -> tuple[Found, Found]:
     """The ratios of the saves to torch.save and fsync, and of the loads to torch.load."""
     import torch.distributed.checkpoint as dcp  # The peers are imported here: the processes
@@ -101,6 +95,7 @@ def save_and_load(case: Case, folder: Path) -> tuple[Found, Found]:
 
     model, lightning, ignite = case.model(), TorchCheckpointIO(), DiskSaver(folder)
     file, shards, tensors = folder / "checkpoint.pt", folder / "dcp", folder / "model.safetensors"
+    gc.freeze()  # what is there by now is not looked at in each gc.collect()
 
     def state() -> dict[str, Any]:
         return {KEY: model.state_dict()}
@@ -115,7 +110,7 @@ def save_and_load(case: Case, folder: Path) -> tuple[Found, Found]:
         flush(folder)
 
     def dcp_load() -> None:
-        into = {name: torch.empty_like(tensor) for name, tensor in model.state_dict().items()}
+        into = {key: torch.empty_like(one) for key, one in model.state_dict().items()}
         dcp.load({KEY: into}, checkpoint_id=shards)
 
     saves: Ways = {
@@ -129,7 +124,7 @@ def save_and_load(case: Case, folder: Path) -> tuple[Found, Found]:
         "DCP, durable": lambda: dcp.save(state(), checkpoint_id=shards) and None,
     }
     loads: Ways = {
-        "torch.load": lambda: torch.load(file),
+        "torch.load (also ignite's)": lambda: torch.load(file),
         "checkpoint.load": lambda: checkpoint.load(file),
         "torch.load(mmap), each page read": lambda: touch(torch.load(file, mmap=True)[KEY]),
         "safetensors, each page read": lambda: touch(load_file(tensors)),
@@ -146,88 +141,79 @@ def flush(path: Path) -> None:
 
 
 def touch(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Read a number of each page, as mmap reads nothing before."""
+    """Read a number of each page, as mmap has read none."""
     for tensor in tensors.values():
         tensor[::1024].sum()
     return tensors
 
 
-# ---- memory -------------------------------------------------------------------------------------
+def with_torch(path: Path, model: nn.Module, assign: bool, mmap: bool = False) -> None:
+    model.load_state_dict(torch.load(path, mmap=mmap)[KEY], assign=assign or mmap)
 
-LOADS: dict[str, Callable[[Path, nn.Module, bool], Any]] = {
-    "torch.load + load_state_dict": lambda path, model, on_meta: model.load_state_dict(
-        torch.load(path)[KEY], assign=on_meta
-    ),
+
+RESTORES: dict[str, Callable[[Path, nn.Module, bool], Any]] = {
+    "torch.load + load_state_dict": with_torch,
     "checkpoint.restore": lambda path, model, on_meta: checkpoint.restore(path, model=model),
-    "torch.load(mmap) + assign": lambda path, model, on_meta: model.load_state_dict(
-        torch.load(path, mmap=True)[KEY], assign=True
-    ),
+    "torch.load(mmap) + assign": partial(with_torch, mmap=True),
 }
 
 
 def peak(name: str, path: Path, case: Case, on_meta: bool) -> float:
     """What a load takes at most, beyond what the process has before, by the size of the file."""
+
+    def memory(field: str) -> int:
+        return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())[1])
+
     small, file = Case("1 MB", "few").model(), path.with_suffix(".small.pt")
     checkpoint.save(file, model=small)
-    LOADS[name](file, small, False)  # imports what it needs
+    RESTORES[name](file, small, False)  # so that all that it imports is there
+    touch(small.state_dict())
     model = case.model("meta" if on_meta else "cpu")
     settle()
     STATUS.with_name("clear_refs").write_text("5")  # from here on the peak counts
     before = memory("VmRSS")
-    LOADS[name](path, model, on_meta)
+    RESTORES[name](path, model, on_meta)
     touch(model.state_dict())
     return (memory("VmHWM") - before) / path.stat().st_size
 
 
-def memory(field: str) -> int:
-    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith(field))
-    return 1024 * int(line.split()[1])
-
-
 def peaks(case: Case, folder: Path, on_meta: bool) -> Found:
     """The peak of each way to load, each in a process of its own."""
-    path, found = folder / "memory.pt", {}
-    checkpoint.save(path, model=case.model())
-    for name in LOADS:
+    checkpoint.save(path := folder / "memory.pt", model=case.model())
+    found: Found = {}
+    for name in RESTORES if STATUS.exists() else ():  # elsewhere than on Linux, nobody tells
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             found[name] = process.submit(peak, name, path, case, on_meta).result()
     return found
-
-
-# ---- saving in the background -------------------------------------------------------------------
 
 
 def background(case: Case, folder: Path) -> tuple[Found, Found]:
     """How long a save blocks, by the time of a copy; and how fast training is while it writes."""
     import torch.distributed.checkpoint as dcp
 
-    model, number, cores = case.model(), itertools.count(), torch.get_num_threads()
-
-    def copy() -> dict[str, Any]:
-        return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-    def save() -> Callable[[], None]:
-        checkpoints.save(next(number), model=model)
-        return checkpoints.wait
-
-    def dcp_save() -> Callable[[], Any]:
-        return dcp.async_save(model.state_dict(), checkpoint_id=folder / "async_dcp").result
-
-    with checkpoint.Checkpoints(folder / "run", keep_last=1, background=True) as checkpoints:
-        ways: Ways = {"Checkpoints.save": save, "DCP async_save": dcp_save}
-        blocked = ratios({"a copy of the state": copy} | ways, ROUNDS[case.size])
-        speeds: Found = {}
-        for threads in dict.fromkeys([cores, max(1, cores - 1)]):
-            torch.set_num_threads(threads)
-            for name, way in ways.items():
-                found = [speed(way) for _ in range(ROUNDS[case.size])]
-                speeds[f"{name}, {threads} of {cores} cores"] = statistics.median(found)
-        torch.set_num_threads(cores)
+    model, number = case.model(), itertools.count()
+    rounds, cores = ROUNDS[case.size], torch.get_num_threads()
+    with checkpoint.Checkpoints(folder / "run", keep_last=1, background=True) as own:
+        copy = {"a copy": lambda: {key: one.clone() for key, one in model.state_dict().items()}}
+        ways: Ways = {
+            "Checkpoints.save": lambda: own.save(next(number), model=model) and own.wait,
+            "DCP async_save": lambda: (
+                dcp.async_save(model.state_dict(), checkpoint_id=folder / "async_dcp").result
+            ),
+        }
+        blocked = ratios(copy | ways, rounds)
+        speeds = {
+            f"{name}, {n} of {cores} cores": median(speed(way, n) for _ in range(rounds))
+            for n in (cores, max(1, cores - 1))
+            for name, way in ways.items()
+        }
+    torch.set_num_threads(cores)
     return blocked, speeds
 
 
-def speed(save: Callable[[], Callable[[], Any]]) -> float:
+def speed(save: Callable[[], Callable[[], Any]], threads: int) -> float:
     """Steps of training a second while the file is written, by the same with nothing beside it."""
+    torch.set_num_threads(threads)
     net = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 256))
     optimizer, x = torch.optim.SGD(net.parameters(), lr=1e-3), torch.rand(64, 256)
 
@@ -250,16 +236,13 @@ def speed(save: Callable[[], Callable[[], Any]]) -> float:
     return during / pace(lambda: time.perf_counter() < end)
 
 
-# ---- the tables ---------------------------------------------------------------------------------
-
-
 def table(title: str, columns: dict[Case, Found], own: str = "", aim: float = 0) -> None:
     """Print what was found, a column for each case; and below, whether the aim is reached."""
     print(f"\n{title}\n{'':34}" + "".join(f"{f'{c.size}, {c.shape}':>14}" for c in columns))
-    for name in next(iter(columns.values())):
-        print(f"{name:34}" + "".join(f"{found[name]:14.2f}" for found in columns.values()))
-    if own:
-        reached = ("yes" if round(found[own], 2) <= aim else "no" for found in columns.values())
+    for name in (found := next(iter(columns.values()))):
+        print(f"{name:34}" + "".join(f"{column[name]:14.2f}" for column in columns.values()))
+    if own in found:
+        reached = ("yes" if round(column[own], 2) <= aim else "no" for column in columns.values())
         print(f"{f'{own} <= {aim:.2f}?':34}" + "".join(f"{word:>14}" for word in reached))
 
 
@@ -276,15 +259,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as name:
             folder = Path(name)
             parts[0][case], parts[1][case] = save_and_load(case, folder)
-            if STATUS.exists():  # on Linux
-                parts[2][case], parts[3][case] = (peaks(case, folder, m) for m in (False, True))
+            parts[2][case], parts[3][case] = (peaks(case, folder, meta) for meta in (False, True))
             parts[4][case], parts[5][case] = background(case, folder)
 
     table("Save, by torch.save + fsync", parts[0], "checkpoint.save", 1.05)
     table("Load, by torch.load", parts[1], "checkpoint.load", 1.00)
-    if parts[2]:
-        table("Peak beyond the model, by the file", parts[2], "checkpoint.restore", 1.05)
-        table("Peak of a load into meta, by the file", parts[3], "checkpoint.restore", 1.05)
+    table("Peak beyond the model, by the file", parts[2], "checkpoint.restore", 1.05)
+    table("Peak of a load into meta, by the file", parts[3], "checkpoint.restore", 1.05)
     table("A background save blocks, by a copy", parts[4], "Checkpoints.save", 1.20)
     table("Training while it writes, by alone", parts[5])
 

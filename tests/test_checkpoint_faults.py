@@ -313,8 +313,12 @@ def with_an_array(holder, name):
     "make",
     {
         "a long integer": lambda: 2**3000,
+        "long integers": lambda: [2**3000],
+        "names of integers": lambda: [signal.SIGINT],
         "a list in itself": in_itself,
+        "a key": lambda: {numpy.float64(1): 1},
         "a tensor's attribute": lambda: with_an_array(torch.ones(2), "scale"),
+        "an attribute in a dict": lambda: {"weight": with_an_array(torch.ones(2), "scale")},
         "a state dict's metadata": lambda: with_an_array(OrderedDict(), "_metadata"),
     }.items(),
     ids=lambda made: made[0],
