@@ -2,9 +2,9 @@
 
 Run by `make bench`; `make bench ARGS=--quick` is a smoke run, `ARGS=--no-large` leaves out the GB,
 which takes 10 GB of disk. Only ratios mean something elsewhere. In each round all ways take their
-turn, each time another one first; a ratio is the median, over the rounds, of a way's time by the
-first way's in that round. The files lie in this repository's folder, since /tmp may be memory, and
-in the disk's cache when they are read. Nothing is asserted.
+turn, in random order; a ratio is the median, over the rounds, of a way's time by the first way's in
+that round. The files lie in this repository's folder, since /tmp may be memory, and in the disk's
+cache when they are read. Nothing is asserted.
 """
 
 import argparse
@@ -12,11 +12,11 @@ import ctypes
 import gc
 import itertools
 import os
+import random
 import re
 import tempfile
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -60,10 +60,9 @@ class Case:
 def ratios(ways: Ways, rounds: int) -> Found:
     """The milliseconds of the first way and, for each of the others, the ratio to it."""
     first, *others = ways
-    turns, seconds = deque(ways), {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
-        turns.rotate()
-        for name in turns:
+        for name in random.sample(list(ways), len(ways)):
             settle()
             start = time.perf_counter()
             result = ways[name]()
