@@ -35,7 +35,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Adafactor, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.serialization import config
 
@@ -46,11 +46,11 @@ except ImportError:  # Windows
 
 
 class CheckpointError(Exception):
-    """What is raised here. Whichever of its kinds it is, no part and no good file has changed."""
+    """What is raised here. Whatever kind it is, no part has changed and no good file is lost."""
 
 
 class SaveError(CheckpointError):
-    """The checkpoint was not saved. What the path held before, it holds still."""
+    """It was not saved for certain. The path holds what it held before, or what the text says."""
 
 
 class CorruptError(CheckpointError):
@@ -72,7 +72,7 @@ def save(path: str | Path, /, *, random_state: bool = True, **parts: Any) -> Non
     stays a link. When ``save`` returns, the new file outlives a power cut.
 
     Raises SaveError if a part is nothing that ``torch.load`` would read with ``weights_only=True``,
-    and if the file cannot be written: no such folder, no right to it, no room.
+    if two would share a key, and if the file cannot be written: no such folder, no right, no room.
     """
     _write(Path(path), _collect(parts, random_state))
 
@@ -82,8 +82,8 @@ def load(path: str | Path, /, map_location: Any = None) -> Any:
 
     The CRC32 that ``torch.save`` stored for each record is checked against the very bytes that go
     into the tensors. Of a folder, the newest checkpoint that is intact is loaded (that with the
-    highest numbers in its name), and a warning says which were passed over, and why. Files of
-    torch < 1.6 have no checksums: they are read, and a warning says so.
+    highest numbers in its name), and a warning says which were passed over, and why. Files
+    without checksums (torch < 1.6, or compute_crc32 = False) are read, and a warning says so.
 
     Raises CorruptError if the file (or every one in the folder) is damaged or no checkpoint,
     FileNotFoundError if there is none, and pickle.UnpicklingError if it is intact but holds what
@@ -97,7 +97,9 @@ def restore(path: str | Path, /, *, random_state: bool = True, **parts: Any) -> 
 
     Name the parts as in ``save``. ``path`` is a file or a folder, as for ``load``. The parts may be
     on any device; a model on ``meta`` gets memory on the CPU. The global generators are set as
-    well, unless ``random_state=False``.
+    well, unless ``random_state=False``. Each ``load_state_dict`` is tried on a twin first, which
+    shares what is no tensor, list, dict, part or ``torch.Generator``: it must not alter such things
+    in place, only replace them.
 
     Returns what else is in the file: values, and the states of parts that were not given.
 
@@ -133,15 +135,16 @@ class Checkpoints:
             raise ValueError(f"keep_last is {keep_last}: keep at least one, or None for all.")
         if mode not in ("max", "min") or keep_best < 0 or (keep_best and not metric):
             raise ValueError("To keep the best, give metric='its name', and mode='max' or 'min'.")
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()  # so that it is the same after os.chdir
         self.keep_last, self.keep_best, self.metric, self.mode = keep_last, keep_best, metric, mode
         self._scores: dict[Path, float] = {}
         self._corrupt: list[Path] = []
         self._pool = ThreadPoolExecutor(1) if background else None
-        self._pending: Future[None] | None = None
+        self._pending: list[Future[None]] = []  # the one in the thread, if any
+        self._closed = False
         if not self.folder.is_dir():
             self.folder.mkdir()
-            _flush(self.folder.absolute().parent)
+            _flush(self.folder.parent)
         atexit.register(self.close)  # so that an error which nobody waited for is printed
 
     @property
@@ -159,21 +162,26 @@ class Checkpoints:
     def save(self, step: int, /, **parts: Any) -> Path:
         """Save as the function ``save`` does, and return the path.
 
-        Raises what that raises, about this checkpoint or about the one before in the background.
+        Raises what that raises, about this checkpoint or about the one before in the background:
+        then this one is saved all the same. After ``close`` the thread saves nothing: SaveError.
         """
-        self.wait()
+        if self._closed:
+            raise SaveError(f"Nothing was saved: {str(self.folder)!r} is closed. Open it anew.")
         if not isinstance(step, int) or step < 0:
             raise ValueError(f"The step is {step!r}: expected an integer, 0 or more.")
         if self.metric and not isinstance(score := parts.get(self.metric), int | float):
             raise SaveError(f"Nothing was saved: {self.metric!r} is {score!r}, and not a number.")
         path, state = self.folder / f"step-{step:08d}.pt", _collect(parts, random_state=True)
-        if self._pool:
+        if not self._pool:
+            self._save(path, state)
+            return path
+        try:
+            self.wait()
+        finally:
             # What was copied is let go first: once the thread runs, each tensor that is freed here
             # would have to wait for its turn at Python's lock.
             state = _snapshot(state)
-            self._pending = self._pool.submit(self._save, path, state)
-        else:
-            self._save(path, state)
+            self._pending.append(self._pool.submit(self._save, path, state))
         return path
 
     def restore(self, **parts: Any) -> dict[str, Any]:
@@ -184,9 +192,8 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Wait until the last checkpoint is safe. Raises SaveError if it was not saved."""
-        pending, self._pending = self._pending, None
-        if pending:
-            pending.result()
+        if self._pending:
+            self._pending.pop().result()  # in no variable: the error would be in a cycle with it
 
     def close(self) -> None:
         """Wait as ``wait`` does, and end the thread."""
@@ -196,6 +203,7 @@ class Checkpoints:
         finally:
             if self._pool:
                 self._pool.shutdown()
+                self._closed = True
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -216,15 +224,14 @@ class Checkpoints:
 
     def _ranked(self) -> list[Path]:
         """The intact checkpoints that have the metric, the best first; of equals, the older one."""
-        for path in self.paths:
-            if path not in self._scores:  # another process saved it
+        while new := set(paths := self.paths) - self._scores.keys():
+            for path in new:  # another process saved it, and may have deleted it by now
                 try:
                     self._scores[path] = float(_load_file(path, "cpu")[self.metric])
                 except Exception:  # whatever it is, it is none to keep for its score
                     self._scores[path] = math.nan
-        scores = {path: self._scores.get(path, math.nan) for path in self.paths}
-        ranked = sorted(path for path in scores if not math.isnan(scores[path]))
-        return sorted(ranked, key=scores.get, reverse=self.mode == "max")
+        ranked = [path for path in paths if not math.isnan(self._scores[path])]
+        return sorted(ranked, key=self._scores.get, reverse=self.mode == "max")
 
 
 # ---- what is in a checkpoint --------------------------------------------------------------------
@@ -264,14 +271,14 @@ def _generators() -> dict[str, Any]:
 def _collect(parts: dict[str, Any], random_state: bool) -> dict[str, Any]:
     """The dict to save, of which it is certain that ``weights_only=True`` reads it."""
     state: dict[str, Any] = {}
+    owners = dict.fromkeys(("made_for", "random_state"), "save itself")
     generators = _generators() if random_state else {}
     try:
         for name, part in parts.items():
-            if methods := _methods(part):
-                key, is_generator = name + methods[2], methods[2] == "_state"
-                state[key] = _readable(methods[0](), f"[{key!r}]", is_generator)
-            else:
-                state[name] = _readable(part, f"[{name!r}]")
+            getter, _, ending = _methods(part) or (lambda part=part: part, None, "")
+            if (owner := owners.setdefault(key := name + ending, name)) != name:
+                raise SaveError(f"Nothing was saved: {owner} and {name} share {key!r}: rename one.")
+            state[key] = _readable(getter(), f"[{key!r}]", is_generator=ending == "_state")
         if generators:
             drawn = {name: _methods(generator)[0]() for name, generator in generators.items()}
             state["random_state"] = _readable(drawn, "['random_state']", is_generator=True)
@@ -389,6 +396,9 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def _write(path: Path, state: dict[str, Any]) -> None:
     target = Path(os.path.realpath(path))  # a link's target, so that the link stays
+    with suppress(ValueError, OSError):  # messages show it from here on, if it is in here
+        path = path.relative_to(Path.cwd())
+    now = "What was there before is there still."
     try:
         if not target.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {str(path.parent)!r}")
@@ -405,12 +415,12 @@ def _write(path: Path, state: dict[str, Any]) -> None:
                 raise
             _flush(new)  # first the bytes …
             os.replace(new, target)  # … then the name …
+            now = "The new file is there, but may not outlive a power cut: save it again."
             _flush(target.parent)  # … then the folder, which holds the name
     except Exception as error:
-        reason = getattr(error, "strerror", None) or error  # the paths in it mean nothing to others
-        raise SaveError(
-            f"{str(path)!r} was not saved: {reason}. What was there before is there still."
-        ) from error
+        # Not its paths, which mean nothing to others; and not itself, which has this frame in it.
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SaveError(f"{str(path)!r} was not saved: {reason}. {now}") from error
 
 
 @contextmanager
@@ -474,7 +484,7 @@ class _CheckedFile(io.BufferedReader):
     """A file that computes the checksum of each record when ``torch.load`` takes its bytes."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path), 512)  # for headers: all else passes the buffer by
+        super().__init__(io.FileIO(str(path)), 512)  # for headers: all else passes the buffer by
         self.path, self.damaged = path, []
         self.unread: dict[int, zipfile.ZipInfo] = {}  # the records, by where their bytes begin
 
@@ -493,6 +503,8 @@ class _CheckedFile(io.BufferedReader):
             if not same or record.compress_type or record.external_attr:  # torch writes neither
                 raise zipfile.BadZipFile(f"{record.filename} is not as it was written")
             self.unread[start] = record
+        if not any(record.CRC for record in records):  # torch was told to leave them out
+            self.unread.clear()
 
     def readinto(self, buffer: Any) -> int:
         start, view = self.tell(), memoryview(buffer).cast("B")
@@ -538,16 +550,16 @@ class _CheckedFile(io.BufferedReader):
 def _load_file(path: Path, map_location: Any) -> Any:
     with _CheckedFile(path) as file:
         start = file.read(32)
-        legacy = _LEGACY in start
-        if not legacy and not start.startswith(b"PK\x03\x04"):
-            raise _corrupt(path, f"it begins with {start[:8]!r}, as no file of torch.save does")
-        if not legacy:
+        if start.startswith(b"PK\x03\x04"):
             try:
                 file.index()
             except Exception as error:
                 what = f"its end is missing, or its list of records ({error})"
                 raise _corrupt(path, what) from error
-            file.check("data.pkl")  # so that no damaged pickle is ever executed
+        elif _LEGACY not in start:
+            raise _corrupt(path, f"it begins with {start[:8]!r}, as no file of torch.save does")
+        verified = bool(file.unread)
+        file.check("data.pkl")  # so that no damaged pickle is ever executed
         file.seek(0)
         try:
             loaded = torch.load(file, map_location, weights_only=True, mmap=False)
@@ -563,8 +575,8 @@ def _load_file(path: Path, map_location: Any) -> Any:
                 raise _corrupt(path, error) from error
             raise
         file.check()
-    if legacy:
-        message = "torch < 1.6 stored no checksums. Save it anew."
+    if not verified:
+        message = "no checksums were stored in it. Save it anew."
         warnings.warn(f"{path.name} is read but not verified: {message}", stacklevel=4)
     return loaded
 
@@ -592,7 +604,9 @@ def _load_newest(path: Path, map_location: Any, names: str = _ANY) -> tuple[Any,
     for candidate in reversed(_in_order(path, names)):
         try:
             loaded = _load_file(candidate, map_location)
-        except CorruptError as error:
+        except (CorruptError, FileNotFoundError) as error:
+            if not os.path.lexists(candidate):  # another process has just deleted it: look again
+                return _load_newest(path, map_location, names)
             errors[candidate] = str(error)
             continue
         if errors:
@@ -682,7 +696,15 @@ def _rehearse(part: Any, saved: Any) -> None:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the twin is on meta, where there is nothing to copy into
-        _twin(part, {}, whole=True).load_state_dict(saved)
+        twin = _twin(part, {}, whole=True)
+        twin.load_state_dict(saved)
+    of_torch = isinstance(part, Optimizer) and type(part).__module__.startswith("torch.optim")
+    if of_torch and not isinstance(part, Adafactor | LBFGS):  # whose tensors are of other shapes
+        for parameter, kept in twin.state.items():
+            for name, one in kept.items() if not nn.parameter.is_lazy(parameter) else ():
+                if isinstance(one, Tensor) and one.numel() > 1 and one.shape != parameter.shape:
+                    shapes = f"{tuple(one.shape)}, and its parameter {tuple(parameter.shape)}"
+                    raise ValueError(f"{name} has the shape {shapes}: build what was saved.")
     if isinstance(part, nn.Module):
         if left := [n for n, one in part.named_buffers() if one.is_meta and n not in saved]:
             raise ValueError(f"It is on meta, and no file has values for {', '.join(left)}.")
@@ -706,9 +728,10 @@ def _twin(one: Any, twins: dict[int, Any], whole: bool = False) -> Any:
     if isinstance(one, Tensor):
         lazy = nn.parameter.is_lazy(one)
         as_parameter = nn.parameter.UninitializedParameter if lazy else nn.Parameter
-        twin = nn.parameter.UninitializedBuffer() if lazy else one.detach().to("meta")
-        if isinstance(one, nn.Parameter):
-            twin = as_parameter() if lazy else as_parameter(twin, one.requires_grad)
+        with torch.inference_mode(not lazy and not one.is_meta and one.is_inference()):
+            twin = nn.parameter.UninitializedBuffer() if lazy else one.detach().to("meta")
+            if isinstance(one, nn.Parameter):
+                twin = as_parameter() if lazy else as_parameter(twin, one.requires_grad)
     elif isinstance(one, torch.Generator):
         twin = one.clone_state()
     elif whole or _loads(kind):

@@ -108,14 +108,15 @@ def save_and_load(case: Case, folder: Path) -> tuple[Found, Found]:
         os.replace(folder / "new.pt", folder / "replaced.pt")
         flush(folder)
 
-    def dcp_load() -> None:
+    def dcp_load() -> dict[str, Tensor]:
         into = {key: torch.empty_like(one) for key, one in model.state_dict().items()}
         dcp.load({KEY: into}, checkpoint_id=shards)
+        return into
 
     saves: Ways = {
         "torch.save + fsync": lambda: durably(folder / "durable.pt"),
         "checkpoint.save": lambda: checkpoint.save(file, model=model),
-        "the same, rename, fsync": atomically,
+        "torch.save, fsync, rename, fsync": atomically,
         "torch.save alone": lambda: torch.save(state(), folder / "plain.pt"),
         "safetensors": lambda: save_file(model.state_dict(), tensors),
         "ignite, atomic": lambda: ignite(state(), "ignite.pt"),

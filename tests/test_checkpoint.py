@@ -154,6 +154,23 @@ def test_values_of_every_kind_come_back(background, tmp_path):
         assert torch.equal(loaded[name].to_dense(), value.to_dense()), name
 
 
+@pytest.mark.parametrize(
+    "given, named",
+    [
+        ({"model": nn.Linear(2, 2), "model_state_dict": 1}, "model and model_state_dict"),
+        ({"model_state_dict": 1, "model": nn.Linear(2, 2)}, "model_state_dict and model"),
+        ({"made_for": 1}, "made_for"),
+        ({"random_state": 1}, "random_state"),
+        ({"random": random.Random()}, "random share 'random_state'"),
+    ],
+    ids=lambda given: "+".join(given) if isinstance(given, dict) else "",
+)
+def test_no_value_takes_the_place_of_another(given, named, tmp_path):
+    with pytest.raises(SaveError, match=named):
+        Checkpoints(tmp_path).save(1, **given)
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- random numbers -----------------------------------------------------------------------------
 
 
@@ -241,6 +258,10 @@ def stepping(parameters, model=None):
     return {"model": model or net(), "optimizer": Adam(parameters, lr=0.1)}
 
 
+def optimizer_of(*sizes):
+    return lambda: {"optimizer": parts(model=lambda: net(*sizes))["optimizer"]}
+
+
 def of(**kinds):
     return lambda: parts(**kinds)
 
@@ -286,6 +307,7 @@ MISMATCHES = {
     "ExponentialLR is no StepLR": (of(scheduler=exponential), of(scheduler=step)),
     "an old model's optimizer": (of(), lambda: stepping(net().parameters())),
     "an optimizer on meta": (of(), lambda: stepping((m := meta(net)).parameters(), m)),
+    "a wider model's optimizer": (optimizer_of(3, 5, 2), optimizer_of(3, 4, 2)),
     "a part in a part": (lambda: {"all": Trainer()}, lambda: {"all": Trainer(3, 4, 5)}),
 }
 # These can only be known if it was this module that wrote the file.
@@ -327,14 +349,20 @@ def expanded():
     return model
 
 
+def in_inference_mode():
+    with torch.inference_mode():
+        return nn.Linear(2, 2)
+
+
 @pytest.mark.parametrize(
     "make, weight",
     [
         (lambda: nn.Linear(2, 2), torch.eye(2).to_sparse()),
         (lambda: nn.Linear(2, 2), torch.ones(2, 2, device="meta")),
         (expanded, torch.eye(2)),
+        (in_inference_mode, torch.eye(2)),
     ],
-    ids=["sparse", "meta", "into one that is expanded"],
+    ids=["sparse", "meta", "into one that is expanded", "into one made in inference mode"],
 )
 def test_what_torch_finds_out_only_when_it_copies_changes_nothing(make, weight, path):
     first, model = net(), make()
@@ -570,6 +598,33 @@ def test_training_goes_on_as_if_it_had_not_been_stopped(make, optimizer, path):
     assert bits(now) == bits(saved)
 
 
+OPTIMIZERS = [kind for kind in vars(torch.optim).values() if isinstance(kind, type)]
+OPTIMIZERS.remove(torch.optim.Optimizer)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS, ids=lambda kind: kind.__name__)
+def test_an_optimizer_of_any_kind_is_restored(kind, path):
+    def make():
+        weight = torch.ones(3, 4, requires_grad=True)
+        return weight, kind([weight], lr=0.1)
+
+    def loss():
+        optimizer.zero_grad()
+        loss = (weight - 2).pow(2).sum()
+        loss.backward()
+        if kind is torch.optim.SparseAdam:
+            weight.grad = weight.grad.to_sparse()
+        return loss
+
+    weight, optimizer = make()
+    optimizer.step(loss)
+    optimizer.step(loss)
+    save(path, optimizer=optimizer)
+    again = make()[1]
+    restore(path, optimizer=again)
+    assert bits({"": again}) == bits({"": optimizer})
+
+
 def test_parts_of_other_kinds_are_restored(path):
     scaler, alpha = torch.amp.GradScaler("cpu"), torch.zeros(1, requires_grad=True)
     scaler.scale(torch.ones(1))
@@ -665,6 +720,25 @@ def test_the_folder_is_made_and_its_files_are_named_by_their_steps(tmp_path):
     assert checkpoints.restore() == {"epoch": 1}
 
 
+def test_the_folder_is_the_same_wherever_the_process_goes(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    checkpoints = Checkpoints("run", keep_last=1, metric="score")
+    checkpoints.save(1, score=1)
+    monkeypatch.chdir("elsewhere")
+    path = checkpoints.save(2, score=2)
+    assert checkpoints.paths == [path] == [checkpoints.best] == [*(tmp_path / "run").iterdir()]
+    assert checkpoints.restore() == {"score": 2}
+
+
+def test_a_message_is_short_about_what_is_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoints = Checkpoints("run")
+    checkpoints.folder.rmdir()
+    with pytest.raises(SaveError, match="^'run.*step-00000001.pt' was not .* no folder 'run'"):
+        checkpoints.save(1)
+
+
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("keep, kept", [(1, [11]), (2, [10, 11]), (None, [8, 9, 10, 11])])
 def test_the_last_ones_are_kept(background, keep, kept, tmp_path):
@@ -748,7 +822,7 @@ def test_it_may_be_asked_for_the_best_while_others_come_and_go(other, tmp_path):
         asked = Checkpoints(tmp_path, **options) if other else checkpoints  # as in another process
         best = checkpoints.save(0, score=10)
         checkpoints.wait()
-        for number in range(1, 200):
+        for number in range(1, 100):
             checkpoints.save(number, score=number % 7)
             assert asked.best == best
             assert best in asked.paths
@@ -789,6 +863,20 @@ def test_the_newest_that_is_intact_is_restored_and_the_others_are_named(tmp_path
     with pytest.warns(UserWarning, match="step-00000003"):
         assert load(tmp_path)["step"] == 2
     assert 1 in steps(tmp_path)
+
+
+def test_a_link_to_nothing_is_passed_over_and_named(tmp_path):
+    link = tmp_path / "step-00000002.pt"
+    try:
+        link.symlink_to("missing")
+    except OSError:
+        pytest.skip("Windows asks for a right to make links")
+    with pytest.raises(CorruptError, match=link.name):
+        load(tmp_path)
+    checkpoints = fill(tmp_path, 1, metric="step")
+    with pytest.warns(UserWarning, match=link.name):
+        assert load(tmp_path)["step"] == 1
+    assert checkpoints.best.name == "step-00000001.pt"
 
 
 def test_a_folder_without_an_intact_checkpoint_is_an_error(tmp_path):
@@ -885,13 +973,12 @@ def fails(folder):
 @pytest.mark.parametrize(
     "next_call",
     [
-        lambda checkpoints: checkpoints.save(3, v=3),
         lambda checkpoints: checkpoints.restore(),
         lambda checkpoints: checkpoints.wait(),
         lambda checkpoints: checkpoints.close(),
         lambda checkpoints: checkpoints.__exit__(None, None, None),
     ],
-    ids=["save", "restore", "wait", "close", "exit"],
+    ids=["restore", "wait", "close", "exit"],
 )
 def test_an_error_in_the_background_is_raised_by_the_next_call(next_call, tmp_path):
     checkpoints = fails(tmp_path)
@@ -900,6 +987,22 @@ def test_an_error_in_the_background_is_raised_by_the_next_call(next_call, tmp_pa
     checkpoints.close()  # it is raised once
     (tmp_path / "step-00000002.pt").rmdir()
     assert load(tmp_path)["v"] == 1
+
+
+def test_an_error_about_the_one_before_does_not_keep_the_next_from_being_saved(tmp_path):
+    checkpoints = fails(tmp_path)
+    with pytest.raises(SaveError, match="step-00000002.pt"):
+        checkpoints.save(3, v=3)
+    checkpoints.close()
+    assert load(tmp_path / "step-00000003.pt")["v"] == 3
+
+
+def test_after_close_it_is_said_that_nothing_is_saved(tmp_path):
+    with Checkpoints(tmp_path, background=True) as checkpoints:
+        checkpoints.save(1, v=1)
+    with pytest.raises(SaveError, match="closed"):
+        checkpoints.save(2, v=2)
+    assert checkpoints.restore() == {"v": 1}
 
 
 def test_what_cannot_be_loaded_is_refused_at_once_in_the_background_too(tmp_path):

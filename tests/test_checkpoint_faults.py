@@ -3,6 +3,7 @@
 Processes are really killed here and disks are really full. KILLS=500 kills more of them.
 """
 
+import errno
 import gc
 import io
 import os
@@ -16,6 +17,7 @@ import threading
 import time
 import traceback
 import warnings
+import weakref
 import zipfile
 from argparse import Namespace
 from collections import OrderedDict
@@ -192,6 +194,48 @@ def test_of_saves_at_once_each_is_whole(path):
 
 
 @posix
+def test_a_folder_is_read_while_another_process_saves_and_deletes_in_it(tmp_path):
+    def write(first):
+        checkpoints = Checkpoints(tmp_path, keep_last=1)
+        for number in range(first, first + 4 * KILLS):
+            checkpoints.save(number, v=number)
+
+    for number in range(300):  # it takes its time to see what is there
+        (tmp_path / f"{number}.log").touch()
+    Checkpoints(tmp_path).save(0, v=0)
+    child, seen = fork(write, 1), 0
+    try:
+        while not os.waitpid(child, os.WNOHANG)[0]:
+            number = load(tmp_path)["v"]  # though the one it has just seen may be gone by now
+            assert number >= seen
+            seen = number
+    except BaseException:
+        kill(child)
+        raise
+    assert seen
+
+
+@posix
+def test_the_best_is_asked_for_while_another_process_saves_and_deletes(tmp_path):
+    def write():
+        checkpoints = Checkpoints(tmp_path, keep_last=1)
+        for number in range(1, 1 + 4 * KILLS):
+            checkpoints.save(number, v=number)
+
+    for number in range(300):
+        (tmp_path / f"{number}.log").touch()
+    Checkpoints(tmp_path).save(0, v=0)
+    child, seen = fork(write), set()
+    try:
+        while not os.waitpid(child, os.WNOHANG)[0]:
+            seen.add(Checkpoints(tmp_path, metric="v").best)  # at every instant there is one
+    except BaseException:
+        kill(child)
+        raise
+    assert len(seen) > 1
+
+
+@posix
 def test_a_process_forked_during_a_save_does_not_hold_up_the_next(path):
     # A DataLoader's workers are such: they inherit whatever a save in a thread has open.
     stop, saved, children = threading.Event(), threading.Event(), []
@@ -204,7 +248,7 @@ def test_a_process_forked_during_a_save_does_not_hold_up_the_next(path):
     thread = threading.Thread(target=keep_saving)
     thread.start()
     try:
-        for _ in range(60):
+        for _ in range(40):
             children.append(fork(time.sleep, 60))
             time.sleep(random.uniform(0, 0.002))
         saved.clear()
@@ -271,6 +315,37 @@ def test_without_the_right_to_write_a_save_leaves_the_old_checkpoint(path):
             os.seteuid(0)
         path.parent.chmod(0o755)
     assert (number_in(path), beside(path)) == (1, [])
+
+
+def test_if_only_the_folder_is_not_flushed_it_is_said_that_the_new_file_is_there(path, monkeypatch):
+    def flush(flushed):
+        if flushed.is_dir():
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("helpers.checkpoint._flush", flush)
+    with pytest.raises(SaveError, match="Input/output error. The new file is there") as raised:
+        save(path, **content(2))
+    assert "before" not in str(raised.value)
+    assert (number_in(path), beside(path)) == (2, [])
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_an_error_is_let_go_with_all_it_holds_once_it_is_handled(background, tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run", background=background)
+    checkpoints.folder.rmdir()
+    weight = torch.ones(9)
+    held = [weakref.ref(weight)]
+    gc.disable()  # which would find it, but later
+    try:
+        try:
+            checkpoints.save(1, weight=weight)
+            checkpoints.close()
+        except SaveError as error:
+            held.append(weakref.ref(error))
+        del weight
+        assert [one() for one in held] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
@@ -530,6 +605,13 @@ def without_length(raw):
     return raw[: at + 16] + bytes(12) + raw[at + 28 :]
 
 
+def swapped(raw):
+    """The directory takes data/0 for data/1, and the other way round: the checksums fit."""
+    at = raw.index(b"PK\x01\x02")  # where the directory begins
+    names = raw[at:].replace(b"/data/0", b"/data/?").replace(b"/data/1", b"/data/0")
+    return raw[:at] + names.replace(b"/data/?", b"/data/1")
+
+
 def other_zip(raw):
     with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
         archive.writestr("c/data.pkl", pickle.dumps({"epoch": 3}))
@@ -549,6 +631,7 @@ OLD = (GOLDEN / "checkpoint-torch-1.0.1.tar").read_bytes()
         "a line before": lambda raw: b"\n" + raw,
         "zeros in the middle": lambda raw: raw[:512] + bytes(512) + raw[1024:],
         "no length in the directory": without_length,
+        "two names swapped in the directory": swapped,
         "zeros": lambda raw: bytes(len(raw)),
         "a Git LFS pointer": lambda raw: LFS,
         "an HTML page": lambda raw: b"<!DOCTYPE html><html><body>Not found</body></html>",
@@ -571,6 +654,18 @@ def test_a_legacy_file_is_read_with_a_warning_that_it_is_not_verified():
     with pytest.warns(UserWarning, match="checkpoint-torch-1.0.1.tar.*not verified"):
         loaded = load(GOLDEN / "checkpoint-torch-1.0.1.tar")
     assert "model_state_dict" in loaded
+
+
+def test_a_file_of_a_torch_that_left_the_checksums_out_is_read_with_that_warning(tmp_path):
+    path = tmp_path / "c.pt"
+    with config.patch("save.compute_crc32", False):
+        torch.save(SMALL, path)
+    for found in (path, tmp_path):
+        with pytest.warns(UserWarning, match="c.pt is read but not verified"):
+            loaded = load(found)
+        assert all(torch.equal(loaded[name], SMALL[name]) for name in SMALL)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert is_damaged(path)
 
 
 def test_any_other_file_is_read_without_a_warning(small):
