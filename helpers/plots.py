@@ -70,6 +70,7 @@ def bars(values: Mapping[str, float], xlabel: str, alt: str, number: str = "{:,.
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set_xlabel(xlabel)
+    axes.locator_params(axis="x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     show(drawing, alt)
 
