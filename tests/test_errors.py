@@ -1,0 +1,96 @@
+"""The index of errors quotes the notebooks: each text stands in the output of the cell it names."""
+
+import re
+
+import nbformat
+import pytest
+from anatomy import NOTEBOOKS, ROOT
+
+PAGE = (ROOT / "notebooks/errors.md").read_text(encoding="utf-8")
+LINK = r"\*\*Shown in\*\* \[(\d+) · ([^]]+)\]\((\w+\.ipynb)#cell-id=([\w-]+)\)"
+BLOCK = r"```text\n(.+?)\n```"
+BEFORE, AFTER = PAGE.split("## No error, but wrong")
+# In the first part the text comes first, as it does to the reader; in the second the trouble does.
+ENTRIES = [(text, *link) for text, *link in re.findall(f"{BLOCK}\n\n.*?{LINK}", BEFORE, re.DOTALL)]
+ENTRIES += [(text, *link) for *link, text in re.findall(f"{LINK}.*?{BLOCK}", AFTER, re.DOTALL)]
+
+NEEDED = (  # what is searched for most on this subject
+    "Weights only load failed",
+    "Unsupported operand 118",
+    "Unsupported operand 60",
+    "size mismatch for",
+    '"_orig_mod.',
+    '"module.',
+    "Attempting to deserialize object on a CUDA device",
+    "optimizer's state is on another device",
+    "parameters come in another order",
+    "loss jumps",
+    "PytorchStreamReader failed",
+    "Memory doubles",
+    "larger than the tensor in it",
+    "Can't get attribute",
+    "RNG state must be a torch.ByteTensor",
+    "background thread",
+    "another answer each time",
+    "Should I also save the optimizer?",
+    "ReadError: invalid header",
+    "unexpected keyword argument 'weights_only'",
+    "does not learn any more",
+)
+
+
+def cell_and_heading(notebook, cell_id):
+    heading = None
+    for cell in nbformat.read(ROOT / "notebooks" / notebook, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            heading = (re.findall(r"^## (.+)$", cell.source, re.MULTILINE) or [heading])[-1]
+        elif cell.id == cell_id:
+            return cell, heading
+    raise AssertionError(f"{notebook} has no cell {cell_id}: find the one that shows this now")
+
+
+def printed(cell):
+    shown = [
+        f"{output.ename}: {output.evalue}"
+        if output.output_type == "error"
+        else output.get("text") or output.data["text/plain"]
+        for output in cell.outputs
+    ]
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown))  # some texts have bold type in them
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "heading", "notebook", "cell_id"),
+    ENTRIES,
+    ids=[f"{number}-{cell_id}" for _, number, _, _, cell_id in ENTRIES],
+)
+def test_each_text_is_in_the_output_of_its_cell(text, number, heading, notebook, cell_id):
+    cell, stands_under = cell_and_heading(notebook, cell_id)
+    assert heading == stands_under
+    assert notebook.startswith(f"{number:>02}_")
+    rest = printed(cell)
+    for line in text.splitlines():  # all in their order; lines between them may be left out
+        assert line in rest
+        rest = rest.partition(line)[2]
+
+
+def test_each_text_has_one_link_one_cause_and_one_cure():
+    texts = len(re.findall("```text", PAGE))
+    assert len(ENTRIES) == texts >= 60
+    for mark in ("**Cause:**", "**Cure:**", "**Shown in**"):
+        assert PAGE.count(mark) == texts
+
+
+@pytest.mark.parametrize("needed", NEEDED)
+def test_what_people_search_for_is_there(needed):
+    assert needed in PAGE
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_kind_of_error_that_a_notebook_ends_a_cell_in_is_there(path):
+    """But for slips that have nothing to do with saving, and the course's own errors."""
+    others = {"NameError", "SaveError", "CorruptError", "MismatchError", "ScriptError"}
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" and output.ename not in others:
+                assert output.ename in PAGE
