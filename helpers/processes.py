@@ -77,7 +77,7 @@ def _run(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -
     done = subprocess.run(
         [sys.executable, script.name, *arguments],
         cwd=script.parent,
-        env=os.environ | {"PYTHONUTF8": "1"} | (env or {}),
+        env=os.environ | {"PYTHONUTF8": "1", "PYTHON_COLORS": "0"} | (env or {}),
         capture_output=True,
         encoding="utf-8",
         timeout=120,

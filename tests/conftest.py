@@ -13,6 +13,9 @@ _folder = pytest.StashKey[tempfile.TemporaryDirectory]()
 def pytest_configure(config: pytest.Config) -> None:
     if tuple(map(int, metadata.version("torch").split(".")[:2])) < (2, 13):
         config.option.nbval_sanitize_with = Path(__file__).parent / "texts_of_older_torch.txt"
+        # Older ones also warn of themselves, in kernels and in the scripts that these start.
+        of_themselves = ("TypedStorage is deprecated", "The given buffer is not writable")
+        os.environ["PYTHONWARNINGS"] = ",".join(f"ignore:{text}" for text in of_themselves)
     if hasattr(config, "workerinput"):  # the controller has done it, for all the workers
         return
     # nbval kills its kernels, so they cannot delete the temporary folders that they work in.
