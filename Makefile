@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 ARGS ?=
 
-.PHONY: help lab run test refresh format bench hooks setup
+.PHONY: help lab check run test refresh format bench hooks setup
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,9 @@ help:
 
 lab: setup ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab $(firstword $(NOTEBOOKS)) $(ARGS)
+
+check: setup ## say whether this machine is ready for the course, and what to do if it is not
+	$(BIN)/python -m helpers.check
 
 run: setup ## execute every notebook, top to bottom, and write nothing
 	$(BIN)/jupyter execute $(NOTEBOOKS)

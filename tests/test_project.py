@@ -110,9 +110,20 @@ def test_the_readme_shows_a_figure_of_the_course_as_it_is_now():
     assert readme_figure.PICTURE.read_bytes() == png, "run `make refresh`"
 
 
-def test_every_link_of_the_readme_resolves():
-    targets = re.findall(r"\]\(([^)#\s]+)\)", README)
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_link_of_a_page_resolves(page):
+    targets = re.findall(r"\]\(([^)#\s]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [t for t in targets if "://" not in t and not (ROOT / t).exists()] == []
+
+
+def test_all_say_the_same_of_version_and_licences():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changes, re.MULTILINE)[1]
+    assert PROJECT["version"] == citation["version"] == newest
+    assert PROJECT["license"] == " AND ".join(citation["license"])
+    for name in PROJECT["license-files"]:
+        assert name in README and "the authors of" in (ROOT / name).read_text(encoding="utf-8")
 
 
 def test_code_and_notebooks_are_linted_and_formatted():
