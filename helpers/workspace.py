@@ -1,4 +1,4 @@
-"""A temporary folder to work in, and messages that read the same on every machine."""
+"""A temporary folder to work in, one thread, and messages that read the same on every machine."""
 
 import atexit
 import os
@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import torch
 from IPython import get_ipython
 
 _home = Path.cwd()
@@ -18,12 +19,18 @@ def enter() -> None:
     From here on an error or a warning is shown as its text alone: the frames above it hold
     paths of this machine and are not what a notebook wants to show.
 
+    torch computes with one thread, here and in the scripts that are started from here, unless
+    OMP_NUM_THREADS says otherwise. The course's networks are so small that several threads mostly
+    wait for one another: beside another program, on two cores, notebook 9 took 99 s instead of 14.
+
     Called again, it deletes the folder of the first call and makes a new one.
     """
     global _folder
     leave()
     _folder = tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True)
     os.chdir(_folder.name)
+    threads = os.environ.setdefault("OMP_NUM_THREADS", "1")  # may be a list, one for each level
+    torch.set_num_threads(int(threads.partition(",")[0]))
     # torch makes this one as soon as there is an optimizer, and would leave it behind.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name
     warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"

@@ -94,3 +94,24 @@ load()
     folder, *shown = ipython(code, tmp_path).rstrip().splitlines()
     assert shown == ["UserWarning: keep a copy", "ValueError: no such model"]
     assert not Path(folder).exists()  # it went with the process
+
+
+@pytest.mark.parametrize(("variable", "threads"), [(None, 1), ("2", 2)])
+def test_torch_computes_with_one_thread_unless_it_is_told_otherwise(variable, threads, tmp_path):
+    env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    code = """
+import subprocess, sys, torch
+from helpers import workspace
+torch.set_num_threads(3)
+workspace.enter()
+print(torch.get_num_threads(), flush=True)
+subprocess.run([sys.executable, "-c", "import torch; print(torch.get_num_threads())"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env | ({"OMP_NUM_THREADS": variable} if variable else {}),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.stdout.split() == [str(threads)] * 2, done.stderr
