@@ -56,11 +56,12 @@ def train(
 def accuracy(model: nn.Module, dataset: TensorDataset) -> float:
     """The share of images, from 0 to 1, that the model in eval mode labels right.
 
-    The model is left in the mode that it came in.
+    The model is left in the mode that it came in, each part of it in its own.
     """
     device = next(model.parameters()).device
     images, labels = dataset.tensors
-    was_training = model.training
+    modes = {module: module.training for module in model.modules()}
     predictions = model.eval()(images.to(device)).argmax(1)
-    model.train(was_training)
+    for module, mode in modes.items():
+        module.training = mode
     return (predictions == labels.to(device)).float().mean().item()

@@ -80,6 +80,12 @@ def test_accuracy_is_measured_in_eval_mode_and_leaves_the_mode_as_it_was(model, 
     assert modes == [False, False]
 
 
+def test_accuracy_leaves_a_frozen_layer_in_eval_mode(model, dataset):
+    model.train().conv1.eval()
+    accuracy(model, dataset)
+    assert model.training and not model.conv1.training
+
+
 def test_accuracy_is_the_share_of_right_labels(model):
     images = torch.rand(4, 3, 32, 32)
     labels = model(images).argmax(1)
