@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+EXERCISES := $(sort $(wildcard notebooks/exercises/source/*/*.ipynb))
 ARGS ?=
 
-.PHONY: help lab check run test refresh format bench hooks setup
+.PHONY: help lab check run test refresh release grade slides wheelhouse format bench hooks setup
 .DEFAULT_GOAL := help
 
 help:
@@ -31,11 +32,28 @@ refresh: setup ## run every notebook and store its outputs, ready to commit
 	$(BIN)/python tests/readme_figure.py
 	$(MAKE) format
 
+release: setup ## write the students' version of the exercises, from their source
+	$(BIN)/python notebooks/exercises/release.py
+
+grade: setup ## grade the exercises in SUBMISSIONS=folder, with a folder for each student in it
+	$(BIN)/python notebooks/exercises/grade.py "$(SUBMISSIONS)" $(ARGS)
+
+slides: setup ## make a deck of slides from each notebook (needs npm)
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix docs
+	$(BIN)/python docs/make_slides.py
+
+# setuptools builds the course's own package, also where there is no network.
+wheelhouse: setup ## collect every package, for machines without network (see TEACHING.md)
+	$(BIN)/python -m pip download --quiet --dest wheelhouse --constraint constraints.txt torch
+	$(BIN)/python -m pip download --quiet --dest wheelhouse --constraint constraints.txt \
+		'.[dev]' 'setuptools>=77'
+
 format: setup ## lint and format code and notebooks, drop what a notebook need not carry
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 		--extra-keys "metadata.language_info cell.metadata.execution" $(NOTEBOOKS)
+	$(BIN)/nbstripout --keep-id --extra-keys metadata.language_info $(EXERCISES)
 
 bench: $(VENV)/bench ## measure each notebook, and helpers/checkpoint.py beside its peers
 	$(BIN)/python tests/bench.py

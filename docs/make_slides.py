@@ -1,0 +1,113 @@
+"""Make a deck of slides from each notebook: ``make slides``.
+
+The cells are the slides. A heading begins a slide, other prose the next one below it, and the code
+after it stands under it as long as there is room. A question (**Predict**) comes alone; its answer,
+the cell below it, appears at the next key. Whoever wants it otherwise says so in a cell: a slide
+type that is set in JupyterLab (under *Common tools*) is kept.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+from nbconvert.exporters import SlidesExporter
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+HERE = Path(__file__).resolve().parent
+NOTEBOOKS = sorted((HERE.parent / "notebooks").glob("*.ipynb"))
+BUILT = HERE / "build/slides"
+LINES = 23  # that fit on a slide
+
+
+def height(cell: NotebookNode) -> float:
+    """About how many lines a cell takes on a slide."""
+    if cell.cell_type == "markdown":
+        return sum(1.5 * (1 + len(line) // 95) for line in cell.source.splitlines() if line)
+    lines = 1.0 + cell.source.count("\n")
+    for output in cell.outputs:
+        data = output.get("data", {})
+        text = output.get("text") or output.get("evalue") or data.get("text/plain", "")
+        wrapped = sum(1 + len(line) // 105 for line in text.splitlines())
+        lines += 1 + (15 if "image/png" in data else wrapped)
+    return lines
+
+
+def pieces(cell: NotebookNode, after_code: bool) -> list[NotebookNode]:
+    """A cell of prose, cut before each heading and each question; any other as it is.
+
+    After code the first paragraph says what was to be seen, and stands for itself, too.
+    """
+    if cell.cell_type != "markdown":
+        return [cell]
+    texts = re.split(r"\n+(?=## |\*\*Predict)|(?<=[.?:)]) (?=\*\*Predict)", cell.source)
+    if after_code and re.match(r"[^#*|-].*[^:]\n\n[^|]", texts[0]):
+        texts = [*texts[0].split("\n\n", 1), *texts[1:]]
+    return [
+        new_markdown_cell(linked(text), metadata=cell.metadata.copy()) for text in texts if text
+    ]
+
+
+def linked(text: str) -> str:
+    """The text with links to the other decks; one to anything else that is here is no link."""
+    text = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", text)
+    return re.sub(r"\[([^]]+)\]\((?!\d\d_|https?:)[^)]+\)", r"\1", text)
+
+
+def deck(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with a slide type for each of its cells."""
+    cells: list[NotebookNode] = []
+    for cell in notebook.cells:
+        cells += pieces(cell, after_code=bool(cells) and cells[-1].cell_type == "code")
+    used = LINES  # on the slide as it stands
+    before = bare = ""
+    for cell, after in zip(cells, [*cells[1:], None], strict=True):
+        what = what_it_is(cell)
+        needed = height(cell)
+        if what == "prose" and after and what_it_is(after) == "code":
+            needed += height(after)  # what it introduces must be in sight
+        if what == "heading":
+            kind = "slide"
+        elif what == "question" and not bare or used + needed > LINES:
+            kind = "subslide"
+        else:
+            kind = "fragment" if what == "prose" or before == "question" else "-"
+        bare = what == "heading" and "\n" not in cell.source
+        kind = cell.metadata.get("slideshow", {}).get("slide_type", kind)
+        cell.metadata["slideshow"] = {"slide_type": kind}
+        used = height(cell) + (0 if kind in ("slide", "subslide") else used)
+        before = what
+    return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+
+
+def what_it_is(cell: NotebookNode) -> str:
+    starts = {"# ": "heading", "## ": "heading", "**Predict": "question"}
+    found = [what for start, what in starts.items() if cell.source.startswith(start)]
+    return "code" if cell.cell_type == "code" else (*found, "prose")[0]
+
+
+def page(path: Path) -> str:
+    """The deck of a notebook, as HTML that needs the folder `reveal.js` beside it."""
+    exporter = SlidesExporter(
+        template_name="slides",
+        extra_template_basedirs=[str(HERE)],
+        reveal_url_prefix="reveal.js",
+        reveal_theme="white",
+    )
+    cells = deck(nbformat.read(path, as_version=4))
+    text, _ = exporter.from_notebook_node(cells, resources={"metadata": {"name": path.stem}})
+    return text
+
+
+def main() -> None:
+    shutil.rmtree(BUILT, ignore_errors=True)
+    for part in ("dist", "plugin"):
+        shutil.copytree(HERE / "node_modules/reveal.js" / part, BUILT / "reveal.js" / part)
+    for path in NOTEBOOKS:
+        (BUILT / f"{path.stem}.html").write_text(page(path), encoding="utf-8")
+    print(f"{len(NOTEBOOKS)} decks: {BUILT}")
+
+
+if __name__ == "__main__":
+    main()
