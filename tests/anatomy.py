@@ -44,8 +44,13 @@ def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
     aims = re.search(r"\*\*You will be able to\*\*\n\n((?:- .+\n)+)", opening)
     if not aims or not 3 <= aims[1].count("\n") <= 5:
         found.append("needs three to five aims under '**You will be able to**'")
-    if not re.search(r"\*\*Minutes:\*\* \d+ · \*\*Builds on:\*\* .", opening):
+    stated = re.search(r"\*\*Minutes:\*\* (\d+) · \*\*Builds on:\*\* .", opening)
+    if not stated:
         found.append("does not say how many minutes it takes and what it builds on")
+    elif int(stated[1]) != minutes(cells):
+        found.append(
+            f"says that it takes {stated[1]} minutes; by its length it is {minutes(cells)}"
+        )
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     if headings[-3:] != ORDER:
         found.append(f"must end with the sections {', '.join(ORDER)}; it has {headings[-3:]}")
@@ -58,6 +63,20 @@ def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
     if not re.search(r"\[[^]]+\]\([^)]+\)", text.partition("## Where next")[2]):
         found.append("has no link under 'Where next'")
     return found
+
+
+def minutes(cells: list[NotebookNode]) -> int:
+    """How long a notebook takes a reader, to the nearest five minutes.
+
+    120 words a minute, half of what people read of easier prose (Brysbaert, "How many words do we
+    read per minute?", 2019, gives 238), five seconds a line of code, its output included, and a
+    minute to think about each question. The run is seconds, see `make bench`.
+    """
+    prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    words = sum(len(text.split()) for text in prose)
+    lines = sum(cell.source.count("\n") + 1 for cell in cells if cell.cell_type == "code")
+    questions = sum(text.count("**Predict") for text in prose)
+    return 5 * round((words / 120 + lines / 12 + questions) / 5)
 
 
 def _length_problems(code: list[NotebookNode]) -> list[str]:

@@ -25,6 +25,12 @@ def test_each_notebook_leads_to_the_next():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_leads_to_its_exercises(path):
+    last = nbformat.read(path, as_version=4).cells[-1].source
+    assert f"](exercises/release/{path.stem}/{path.name})" in last
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_is_run_and_compared(request, path):
     """The skip list is empty."""
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
@@ -39,4 +45,4 @@ def test_the_comparison_is_strict(request):
     older = torch.__version__ < "2.13"
     assert bool(options.nbval_sanitize_with) == older
     assert not options.deselect and not options.ignore and not options.ignore_glob
-    assert request.config.getini("testpaths") == ["tests", "notebooks"]
+    assert request.config.getini("testpaths") == ["tests", "notebooks/*.ipynb"]

@@ -1,0 +1,230 @@
+"""Grade a folder of submissions with nbgrader: ``make grade SUBMISSIONS=folder``.
+
+In the folder stands a folder for each student, and in that, at any depth, his notebooks, under the
+names that they were handed out with. What comes out is a folder that nbgrader knows, too:
+
+- ``grades.csv``, with a line for each exercise: the points, and what was wrong;
+- ``feedback/STUDENT/NOTEBOOK.html``: the notebook as it was graded, with the tests and the points.
+
+**This runs the students' code as you.** A cell that takes too long, kills its kernel or asks for
+too much memory costs the marks of its own exercise and no other. Code that means harm can still do
+it: run this in a container without network, and without anything that is not meant for students.
+"""
+
+import argparse
+import csv
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import nbgrader
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.warnings import MissingIDFieldWarning
+from nbgrader import utils
+from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
+from nbgrader.preprocessors import Execute
+from tqdm import tqdm
+
+from release import HERE, SOURCE, Course, convert, course
+
+Row = dict[str, str | float]  # student, notebook, exercise, points, of, and what was wrong
+
+
+class ExecuteEach(Execute):
+    """Run a notebook so that a cell which hangs or kills its kernel takes no other with it.
+
+    Its exercise goes on in a new kernel, and so do the following ones: none needs more than the
+    first cell of the notebook, which is run again, as is the answer if it is not what died.
+    """
+
+    shutdown_kernel = "immediate"
+
+    def preprocess_cell(self, cell, resources, index):
+        try:
+            super().preprocess_cell(cell, resources, index)
+        except DeadKernelError:
+            text = "it was killed, or asked for too much memory"
+            error = {"ename": "KernelDied", "evalue": text, "traceback": [text]}
+            cell.outputs.append(nbformat.v4.new_output("error", **error))
+        except CellTimeoutError:  # and it did not heed the interrupt
+            cell.outputs.append(nbformat.v4.new_output("error", **self.error_on_timeout))
+        names = {output.get("ename") for output in cell.get("outputs", [])}
+        if names & {"KernelDied", "CellTimeoutError"}:
+            self._cleanup_kernel()
+            self.km = self.create_kernel_manager()
+            self.start_new_kernel()
+            self.start_new_kernel_client()
+            before = list(enumerate(self.nb.cells[:index]))
+            first = [i for i, c in before if nbgrader_says(c, "grade_id") == "setup"]
+            answer = [i for i, c in before if nbgrader_says(c, "solution")]
+            for i in first + answer[-1:] * nbgrader_says(cell, "grade"):
+                super().preprocess_cell(self.nb.cells[i], resources, i)
+        return cell, resources
+
+
+def nbgrader_says(cell: NotebookNode, key: str) -> Any:
+    return cell.metadata.get("nbgrader", {}).get(key, False)
+
+
+def grading_course(root: Path, timeout: int | None) -> Course:
+    """nbgrader's settings for the course in a folder, and those that grading needs."""
+    made_with = course(root)
+    settings = made_with["config"]
+    seconds = settings.Execute.timeout = timeout or settings.Execute.timeout
+    text = f"it took longer than {seconds} seconds"
+    late = {"ename": "CellTimeoutError", "evalue": text, "traceback": [text]}
+    settings.Execute.error_on_timeout = late
+    settings.Execute.extra_arguments = ["--log-level=ERROR"]
+    settings.Autograde.autograde_preprocessors = [
+        ExecuteEach if step is Execute else step
+        for step in Autograde.autograde_preprocessors.default_args[0]
+    ]
+    theirs = Path(nbgrader.__file__).parent / "server_extensions/formgrader/templates"
+    settings.HTMLExporter.extra_template_basedirs = [str(HERE / "templates"), str(theirs)]
+    return made_with
+
+
+def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Each student with each notebook that he gave in.
+
+    Raises ValueError if there are none, or two of one name: which of them counts is not for a
+    program to say.
+    """
+    known = {path.name for path in SOURCE.glob("*/*.ipynb")}
+    seen: dict[tuple[str, str], Path] = {}
+    for path in sorted(folder.glob("*/**/*.ipynb")):
+        student = path.relative_to(folder).parts[0]
+        if path.name not in known or ".ipynb_checkpoints" in path.parts:
+            continue
+        if other := seen.get((student, path.stem)):
+            raise ValueError(f"{student} has {path.name} twice, keep one: {other} and {path}.")
+        seen[student, path.stem] = path
+    if not seen:
+        raise ValueError(
+            f"No submission in {folder}: expected {folder}/STUDENT/NOTEBOOK.ipynb, with the names "
+            f"of the notebooks in {HERE / 'release'}."
+        )
+    yield from ((student, path) for (student, _), path in seen.items())
+
+
+def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
+    """The points of each test in a graded notebook, and what was wrong.
+
+    With ``failed``, the reason why it could not be graded, it is no points for any.
+    """
+    answer = ""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if utils.is_solution(cell):
+            answer = "".join(f"the answer itself ended in {e}; " for e in errors(cell)[-1:])
+        if utils.is_grade(cell):
+            points, of = utils.determine_grade(cell)
+            yield {
+                "student": student,
+                "notebook": path.stem,
+                "exercise": cell.metadata.nbgrader.grade_id,
+                "points": 0 if failed else points,
+                "of": of,
+                "what was wrong": failed or "".join(answer + e for e in errors(cell)[-1:]),
+            }
+
+
+def errors(cell: NotebookNode) -> list[str]:
+    """What of a test's outputs costs its points: errors, and all that is written to stderr."""
+    texts = {"error": lambda o: f"{o.ename}: {o.evalue}", "stream": lambda o: o.text}
+    bad = [o for o in cell.outputs if "ename" in o or o.get("name") == "stderr"]
+    return [texts[output.output_type](output).strip().removesuffix(":") for output in bad]
+
+
+def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
+    """Grade all submissions in a folder, behind a bar, into the folder ``root``."""
+    todo = list(submissions(folder))
+    shutil.copytree(SOURCE, root / "source", dirs_exist_ok=True)
+    shutil.copy(HERE / "nbgrader_config.py", root)
+    made_with = grading_course(root, timeout)
+    for name in sorted({path.stem for _, path in todo}):
+        convert(GenerateAssignment, made_with, name)
+    found: list[Row] = []
+    for student, path in tqdm(todo, desc="grading", unit="notebook"):
+        name = path.stem
+        submitted = root / "submitted" / student / name / path.name
+        submitted.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, submitted)
+        try:
+            nbformat.read(path, as_version=4)
+            convert(Autograde, made_with, name, student)
+            convert(GenerateFeedback, made_with, name, student)
+        except Exception as error:  # whatever it is, it is this notebook's alone
+            found += rows(student, SOURCE / name / path.name, f"could not be graded: {error}")
+        else:
+            found += rows(student, root / "autograded" / student / name / path.name)
+    return found
+
+
+def limit_memory(gigabytes: float) -> None:
+    """Let no kernel started from now on have more memory. Only Linux keeps to this."""
+    if sys.platform == "linux":
+        import resource
+
+        size = int(gigabytes * 1e9)
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (size, resource.getrlimit(resource.RLIMIT_DATA)[1])
+        )
+
+
+def totals(found: list[Row]) -> str:
+    """A line for each student and notebook, as a table."""
+    sums: dict[tuple[str, str], list[float]] = {}
+    for row in found:
+        total = sums.setdefault((str(row["student"]), str(row["notebook"])), [0, 0])
+        total[0] += float(row["points"])
+        total[1] += float(row["of"])
+    wide = [max(len(key[i]) for key in sums) for i in (0, 1)]
+    lines = [
+        f"{student:{wide[0]}}  {notebook:{wide[1]}}  {points:4g} of {of:g}"
+        for (student, notebook), (points, of) in sums.items()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("submissions", type=Path, help="the folder with a folder for each student")
+    parser.add_argument("--into", type=Path, default=Path("grades"), help="where all of it goes")
+    parser.add_argument("--timeout", type=int, help="seconds that a cell may take")
+    parser.add_argument("--memory", type=float, default=4, help="GB that a kernel may have (Linux)")
+    options = parser.parse_args()
+    # nbgrader calls the program alembic, which stands beside this Python.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    limit_memory(options.memory)
+    root = options.into.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("nbgrader").addHandler(logging.FileHandler(root / "grade.log"))
+    warnings.filterwarnings("ignore", module="nbgrader")  # of the way it uses its database
+    warnings.filterwarnings("ignore", category=MissingIDFieldWarning)  # of cells that it puts back
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = folder  # a kernel that is killed leaves its own behind
+        try:
+            found = grade(options.submissions, root, options.timeout)
+        except ValueError as error:
+            sys.exit(str(error))
+    with (root / "grades.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, found[0])
+        writer.writeheader()
+        writer.writerows(found)
+    print(
+        totals(found),
+        f"\nEach exercise: {root}/grades.csv. For the students: {root}/feedback",
+        sep="\n",
+    )
+
+
+if __name__ == "__main__":
+    main()

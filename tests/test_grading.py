@@ -1,0 +1,209 @@
+"""`make release` and `make grade`, with the submissions of six students to one notebook."""
+
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from anatomy import ROOT
+from nbformat import NotebookNode
+from test_exercises import EXERCISES, NAMES, cells, wrong_answers
+
+NAME = "01_state_dict"
+HANGS = """
+while True:
+    try:
+        while True:
+            pass
+    except KeyboardInterrupt:
+        pass
+"""
+DIES = "import os\n\n\ndef load_all_or_nothing(model, state_dict):\n    os._exit(0)\n"
+HUNGRY = "def saved_numbers(model):\n    return len(bytearray(20 * 10**9))\n"
+
+
+def grade(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, EXERCISES / "grade.py", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+
+
+def handed_in(answers: dict[str, str]) -> NotebookNode:
+    """The students' notebook, with these answers in it."""
+    notebook = nbformat.read(EXERCISES / "release" / NAME / f"{NAME}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        key = cell.metadata.get("nbgrader", {}).get("grade_id")
+        cell.source = answers.get(key, cell.source)
+    return notebook
+
+
+def right() -> dict[str, str]:
+    return {key: c.source for key, c in cells(NAME).items() if c.metadata.nbgrader.solution}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a teacher gets, before it is graded."""
+    folder = tmp_path_factory.mktemp("class")
+    without_tests = handed_in(right())
+    without_tests.cells = [c for c in without_tests.cells if "-hidden" not in str(c.metadata)]
+    students = {
+        "right": handed_in(right()),
+        "wrong": handed_in({a.exercise: a.source for a in reversed(wrong_answers(NAME))}),
+        "untouched": handed_in({}),
+        "hanging": handed_in(right() | {"snapshot": HANGS, "all-or-nothing": DIES}),
+        "hungry": handed_in(right() | {"saved-numbers": HUNGRY}),
+        "without-tests": without_tests,
+    }
+    for student, notebook in students.items():
+        place = folder / "submissions" / student / "downloads" / f"{NAME}.ipynb"
+        place.parent.mkdir(parents=True)
+        nbformat.write(notebook, place)
+    broken = folder / "submissions" / "broken" / f"{NAME}.ipynb"
+    broken.parent.mkdir()
+    broken.write_text('{"cells": [')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(folder: Path) -> subprocess.CompletedProcess[str]:
+    done = grade("submissions", "--timeout", "15", "--memory", "4", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture
+def rows(folder: Path, graded: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    with (folder / "grades/grades.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def points(rows: list[dict[str, str]], student: str) -> dict[str, float]:
+    """The points of a student, by exercise."""
+    found: dict[str, float] = {}
+    for row in rows:
+        if row["student"] == student:
+            exercise = re.sub("-(check|hidden)$", "", row["exercise"])
+            found[exercise] = found.get(exercise, 0) + float(row["points"])
+    return found
+
+
+FULL = {"saved-numbers": 2, "snapshot": 3, "all-or-nothing": 3, "reordered": 4}
+
+
+def test_the_solution_gets_full_marks_and_the_untouched_notebook_none(rows):
+    assert points(rows, "right") == FULL
+    assert points(rows, "untouched") == dict.fromkeys(FULL, 0)
+
+
+def test_wrong_answers_lose_the_points_that_they_should(rows):
+    first = {}
+    for answer in wrong_answers(NAME):
+        first.setdefault(answer.exercise, answer)
+    assert points(rows, "wrong") == {key: answer.gets for key, answer in first.items()}
+    told = "\n".join(row["what was wrong"] for row in rows if row["student"] == "wrong")
+    assert all(answer.says in told for answer in first.values())
+
+
+def test_an_answer_that_hangs_or_dies_costs_its_own_points_and_no_others(rows):
+    assert points(rows, "hanging") == FULL | {"snapshot": 0, "all-or-nothing": 0}
+    told = {r["exercise"]: r["what was wrong"] for r in rows if r["student"] == "hanging"}
+    assert (
+        "the answer itself ended in CellTimeoutError: it took longer than 15 seconds"
+        in (told["snapshot-check"])
+    )
+    assert told["all-or-nothing-hidden"].startswith("KernelDied")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+def test_an_answer_that_fills_the_memory_costs_its_own_points_and_no_others(rows):
+    assert points(rows, "hungry") == FULL | {"saved-numbers": 0}
+    told = [row["what was wrong"] for row in rows if row["student"] == "hungry"]
+    assert "MemoryError" in told[0]
+
+
+def test_tests_that_were_deleted_are_put_back(rows):
+    assert points(rows, "without-tests") == FULL
+
+
+def test_a_file_that_is_no_notebook_is_told_of_and_stops_nobody(rows):
+    assert points(rows, "broken") == dict.fromkeys(FULL, 0)
+    told = {row["what was wrong"] for row in rows if row["student"] == "broken"}
+    assert "could not be graded: Notebook does not appear to be JSON" in told.pop()
+
+
+def test_a_table_and_a_bar_are_shown(graded):
+    assert re.search(r"^right +01_state_dict +12 of 12$", graded.stdout, re.MULTILINE)
+    assert re.search(r"^untouched +01_state_dict +0 of 12$", graded.stdout, re.MULTILINE)
+    assert "grading: 100%" in graded.stderr
+    assert "Warning" not in graded.stderr and "Traceback" not in graded.stderr
+
+
+def test_the_feedback_shows_the_tests_and_needs_no_network(folder, graded):
+    page = (folder / f"grades/feedback/wrong/{NAME}/{NAME}.html").read_text(encoding="utf-8")
+    assert "BEGIN HIDDEN TESTS" in page and "the weights were ones, and came back as" in page
+    assert re.findall(r"""(?:src|href)=["']?https?:""", page) == []
+
+
+def test_two_files_for_one_notebook_are_refused_before_anything_is_graded(tmp_path):
+    for place in ("alice/a", "alice/b"):
+        (tmp_path / "s" / place).mkdir(parents=True)
+        nbformat.write(handed_in({}), tmp_path / "s" / place / f"{NAME}.ipynb")
+    done = grade("s", folder=tmp_path)
+    assert done.returncode != 0
+    assert f"alice has {NAME}.ipynb twice, keep one" in done.stderr
+    assert not (tmp_path / "grades/grades.csv").exists()
+
+
+def test_a_folder_without_submissions_is_told_what_is_expected(tmp_path):
+    done = grade(tmp_path, folder=tmp_path)
+    assert done.returncode != 0 and "STUDENT/NOTEBOOK.ipynb" in done.stderr
+
+
+@pytest.fixture
+def released(monkeypatch: pytest.MonkeyPatch) -> Iterator:
+    """The module that `make release` runs."""
+    monkeypatch.syspath_prepend(EXERCISES)
+    import release
+
+    yield release
+
+
+def test_the_students_version_is_what_the_source_gives(released, tmp_path):
+    made = released.release(tmp_path)
+    assert [path.stem for path in made] == NAMES
+    there = sorted(path for path in (EXERCISES / "release").rglob("*") if path.is_file())
+    assert [path.relative_to(EXERCISES) for path in there] == [
+        path.relative_to(tmp_path) for path in made
+    ]
+    for new, old in zip(made, there, strict=True):
+        assert new.read_text("utf-8") == old.read_text("utf-8"), f"{old}: run `make release`"
+
+
+def test_a_notebook_that_somebody_worked_on_is_not_overwritten(released, tmp_path, monkeypatch):
+    place = tmp_path / NAME / f"{NAME}.ipynb"
+    place.parent.mkdir()
+    answered = handed_in(right())
+    answered.cells[1].execution_count = 1
+    nbformat.write(answered, place)
+    before = place.read_bytes()
+    monkeypatch.setattr(released, "RELEASE", tmp_path)
+    with pytest.raises(SystemExit, match="there may be answers in them"):
+        released.main()
+    assert place.read_bytes() == before
+
+
+def test_the_students_version_gives_nothing_away():
+    for name in NAMES:
+        text = (EXERCISES / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
+        assert "YOUR CODE HERE" in text
+        assert not re.search("(BEGIN|END) (SOLUTION|HIDDEN)", text)
+
+
+def test_make_calls_them():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "notebooks/exercises/release.py" in makefile
+    assert 'notebooks/exercises/grade.py "$(SUBMISSIONS)"' in makefile

@@ -1,0 +1,103 @@
+# %% saved-numbers: counts the parameters, not the state dict
+# gets 1 of 2: saved_numbers gave 15
+def saved_numbers(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+# %% saved-numbers: adds all buffers, also those that are not persistent
+# gets 1 of 2: saved_numbers gave 122
+def saved_numbers(model):
+    return sum(tensor.numel() for tensor in [*model.parameters(), *model.buffers()])
+
+
+# %% saved-numbers: counts the entries
+# gets 0 of 2: saved_numbers gave 10
+def saved_numbers(model):
+    return len(model.state_dict())
+
+
+# %% snapshot: keeps references
+# gets 0 of 3: came back as [[0.0, 0.0]]
+def snapshot(model):
+    return model.state_dict()
+
+
+# %% snapshot: copies the dict and not the tensors
+# gets 0 of 3: came back as [[0.0, 0.0]]
+def snapshot(model):
+    return copy.copy(model.state_dict())
+
+
+# %% snapshot: forgets the buffers
+# gets 1 of 3: the snapshot lacks ['1.num_batches_tracked', '1.running_mean', '1.running_var']
+def snapshot(model):
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+# %% all-or-nothing: just loads
+# gets 1 of 3: 0.weight was
+def load_all_or_nothing(model, state_dict):
+    model.load_state_dict(state_dict)
+
+
+# %% all-or-nothing: swallows the error
+# gets 1 of 3: the caller must be told
+def load_all_or_nothing(model, state_dict):
+    before = copy.deepcopy(model.state_dict())
+    try:
+        model.load_state_dict(state_dict)
+    except RuntimeError:
+        model.load_state_dict(before)
+
+
+# %% all-or-nothing: goes back to references
+# gets 1 of 3: 0.weight was
+def load_all_or_nothing(model, state_dict):
+    before = model.state_dict()
+    try:
+        model.load_state_dict(state_dict)
+    except RuntimeError:
+        model.load_state_dict(before)
+        raise
+
+
+# %% all-or-nothing: loads what fits
+# gets 1 of 3: the error of load_state_dict, which names 1.weight
+def load_all_or_nothing(model, state_dict):
+    now = model.state_dict()
+    if any(now[name].shape != tensor.shape for name, tensor in state_dict.items()):
+        raise RuntimeError("does not fit")
+    model.load_state_dict(state_dict)
+
+
+# %% reordered: hands it on as it is
+# gets 0 of 4: they came as [2.0, 1.0]
+def reordered(state_dict, saved_names, new_names):
+    return state_dict
+
+
+# %% reordered: goes from the new order to the old
+# gets 1 of 4: in the order c, a, b, d came
+def reordered(state_dict, saved_names, new_names):
+    old = [state_dict["state"].get(new_names.index(name)) for name in saved_names]
+    state = {index: one for index, one in enumerate(old) if one is not None}
+    return {"state": state, "param_groups": state_dict["param_groups"]}
+
+
+# %% reordered: expects a state for every parameter
+# gets 1 of 4: KeyError: 2
+def reordered(state_dict, saved_names, new_names):
+    old = {name: state_dict["state"][index] for index, name in enumerate(saved_names)}
+    state = {index: old[name] for index, name in enumerate(new_names)}
+    return {"state": state, "param_groups": state_dict["param_groups"]}
+
+
+# %% reordered: changes the state dict that came in
+# gets 1 of 4: the state dict that came in was changed
+def reordered(state_dict, saved_names, new_names):
+    old = {name: state_dict["state"].get(index) for index, name in enumerate(saved_names)}
+    state_dict["state"].clear()
+    for index, name in enumerate(new_names):
+        if old[name] is not None:
+            state_dict["state"][index] = old[name]
+    return state_dict

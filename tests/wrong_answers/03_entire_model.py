@@ -1,0 +1,227 @@
+# %% code-needed: names all that torch.load refuses
+# gets 0 of 2: got ['nets.Block', 'nets.Net', 'torch.nn.modules.linear.Linear']
+def code_needed(path):
+    return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+
+
+# %% code-needed: leaves out every name that begins with the word
+# gets 1 of 2: the module torchnets is no part of PyTorch: it is needed, and got []
+def code_needed(path):
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return sorted(name for name in names if not name.startswith("torch"))
+
+
+# %% code-needed: loads the model and asks it
+# gets 0 of 2: No module named 'nets'
+def code_needed(path):
+    model = torch.load(path, weights_only=False)
+    kinds = {type(module) for module in model.modules()}
+    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
+    return sorted(name for name in names if not name.startswith("torch."))
+
+
+# %% code-needed: reads what the error says, which is one name
+# gets 0 of 2: the file needs nets.Block and nets.Net, and got ['nets.Net']
+def code_needed(path):
+    try:
+        torch.load(path)
+    except pickle.UnpicklingError as error:
+        return [str(error).partition("GLOBAL ")[2].split()[0]]
+    return []
+
+
+# %% rescue: trusts every file
+# gets 1 of 3: strange.pt copied a file when it was loaded
+def rescue(entire, weights, classes):
+    model = torch.load(entire, weights_only=False)
+    torch.save(model.state_dict(), weights)
+
+
+# %% rescue: tries the safe way, then the other
+# gets 1 of 3: strange.pt copied a file when it was loaded
+def rescue(entire, weights, classes):
+    with torch.serialization.safe_globals(classes):
+        try:
+            model = torch.load(entire)
+        except pickle.UnpicklingError:
+            model = torch.load(entire, weights_only=False)
+    torch.save(model.state_dict(), weights)
+
+
+# %% rescue: allows the classes for good
+# gets 1 of 3: afterwards these are still allowed, for every later load
+def rescue(entire, weights, classes):
+    torch.serialization.add_safe_globals(classes)
+    torch.save(torch.load(entire).state_dict(), weights)
+
+
+# %% rescue: saves the model again
+# gets 0 of 3: Weights only load failed
+def rescue(entire, weights, classes):
+    with torch.serialization.safe_globals(classes):
+        torch.save(torch.load(entire), weights)
+
+
+# %% rescue: saves the parameters and forgets the buffers
+# gets 1 of 3: 1.running_mean was not saved
+def rescue(entire, weights, classes):
+    with torch.serialization.safe_globals(classes):
+        model = torch.load(entire)
+    torch.save(dict(model.named_parameters()), weights)
+
+
+# %% rescue: allows whatever the file asks for
+# gets 1 of 3: strange.pt copied a file when it was loaded
+def rescue(entire, weights, classes):
+    asked = []
+    for name in torch.serialization.get_unsafe_globals_in_checkpoint(entire):
+        module, _, last = name.rpartition(".")
+        asked.append(getattr(importlib.import_module(module), last))
+    with torch.serialization.safe_globals(asked):
+        model = torch.load(entire)
+    torch.save(model.state_dict(), weights)
+
+
+# %% rescue: opens the new file first
+# gets 1 of 3: the older weights are overwritten
+def rescue(entire, weights, classes):
+    with open(weights, "wb") as file, torch.serialization.safe_globals(classes):
+        torch.save(torch.load(entire).state_dict(), file)
+
+
+# %% load-moved: allows the new classes under their new names
+# gets 0 of 4: GLOBAL nets.Net was not an allowed global
+def load_moved(path, moved):
+    with torch.serialization.safe_globals([*moved.values(), nn.Linear]):
+        return torch.load(path)
+
+
+# %% load-moved: the pair the wrong way round
+# gets 0 of 4: Expected second item in tuple to be str of callable full path
+def load_moved(path, moved):
+    with torch.serialization.safe_globals([*moved.items(), nn.Linear]):
+        return torch.load(path)
+
+
+# %% load-moved: forgets the layers of PyTorch
+# gets 0 of 4: GLOBAL torch.nn.modules.linear.Linear was not an allowed global
+def load_moved(path, moved):
+    with torch.serialization.safe_globals([(today, old) for old, today in moved.items()]):
+        return torch.load(path)
+
+
+# %% load-moved: knows one layer of PyTorch
+# gets 1 of 4: was not an allowed global
+def load_moved(path, moved):
+    pairs = [(today, old) for old, today in moved.items()]
+    with torch.serialization.safe_globals([*pairs, nn.Linear]):
+        return torch.load(path)
+
+
+# %% load-moved: allows all that is PyTorch's
+# gets 1 of 4: reseed.pt called torch.manual_seed when it was loaded
+def load_moved(path, moved):
+    allowed = [(today, old) for old, today in moved.items()]
+    for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
+        if name.startswith("torch."):
+            module, _, last = name.rpartition(".")
+            allowed.append(getattr(importlib.import_module(module), last))
+    with torch.serialization.safe_globals(allowed):
+        return torch.load(path)
+
+
+# %% load-moved: writes the old module back and trusts the file
+# gets 1 of 4: reseed.pt called torch.manual_seed when it was loaded
+def load_moved(path, moved):
+    from types import ModuleType
+
+    for old, today in moved.items():
+        module, _, name = old.rpartition(".")
+        setattr(sys.modules.setdefault(module, ModuleType(module)), name, today)
+    return torch.load(path, weights_only=False)
+
+
+# %% old-files: forgets nn.Module's own
+# gets 0 of 4: object has no attribute
+class Net(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.block = Residual()
+        self.head = nn.Linear(4, 2)
+        self.scale = scale
+
+    def forward(self, x):
+        return self.head(self.scale * self.block(x))
+
+    def __setstate__(self, state):
+        self.scale = state.get("scale", 1.0)
+
+
+# %% old-files: supplies the attribute and forgets the layer
+# gets 0 of 4: 'Net' object has no attribute 'head'
+class Net(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.block = Residual()
+        self.head = nn.Linear(4, 2)
+        self.scale = scale
+
+    def forward(self, x):
+        return self.head(self.scale * self.block(x))
+
+    def __setstate__(self, state):
+        super().__setstate__({"scale": 1.0} | state)
+
+
+# %% old-files: overwrites the scale of today's models
+# gets 1 of 4: its scale was 3, and is 1.0
+class Net(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.block = Residual()
+        self.head = nn.Linear(4, 2)
+        self.scale = scale
+
+    def forward(self, x):
+        return self.head(self.scale * self.block(x))
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.scale = 1.0
+        if hasattr(self, "out"):
+            self.head = self.out
+            del self.out
+
+
+# %% old-files: keeps the layer under both names
+# gets 1 of 4: the old model should have the keys
+class Net(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.block = Residual()
+        self.head = nn.Linear(4, 2)
+        self.scale = scale
+
+    def forward(self, x):
+        return self.head(self.scale * self.block(x))
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.scale = getattr(self, "scale", 1.0)
+        self.head = getattr(self, "out", None) or self.head
+
+
+# %% old-files: builds the model anew, and its weights are random
+# gets 0 of 4: the old model gives other logits than before
+class Net(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.block = Residual()
+        self.head = nn.Linear(4, 2)
+        self.scale = scale
+
+    def forward(self, x):
+        return self.head(self.scale * self.block(x))
+
+    def __setstate__(self, state):
+        self.__init__()
