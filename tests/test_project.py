@@ -110,7 +110,7 @@ def test_the_readme_shows_a_figure_of_the_course_as_it_is_now():
     assert readme_figure.PICTURE.read_bytes() == png, "run `make refresh`"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "TEACHING.md"])
 def test_every_link_of_a_page_resolves(page):
     targets = re.findall(r"\]\(([^)#\s]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [t for t in targets if "://" not in t and not (ROOT / t).exists()] == []
