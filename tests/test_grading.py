@@ -1,4 +1,4 @@
-"""`make release` and `make grade`, with the submissions of six students to one notebook."""
+"""`make release` and `make grade`, with the submissions of a class to one notebook."""
 
 import csv
 import re
@@ -23,6 +23,14 @@ while True:
         pass
 """
 DIES = "import os\n\n\ndef load_all_or_nothing(model, state_dict):\n    os._exit(0)\n"
+WARNS = """
+import sys
+
+
+def saved_numbers(model):
+    print("counting …", file=sys.stderr)
+    return sum(tensor.numel() for tensor in model.state_dict().values())
+"""
 HUNGRY = "def saved_numbers(model):\n    return len(bytearray(20 * 10**9))\n"
 
 
@@ -54,6 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "right": handed_in(right()),
         "wrong": handed_in({a.exercise: a.source for a in reversed(wrong_answers(NAME))}),
         "untouched": handed_in({}),
+        "noisy": handed_in(right() | {"saved-numbers": WARNS}),
         "hanging": handed_in(right() | {"snapshot": HANGS, "all-or-nothing": DIES}),
         "hungry": handed_in(right() | {"saved-numbers": HUNGRY}),
         "without-tests": without_tests,
@@ -97,6 +106,10 @@ FULL = {"saved-numbers": 2, "snapshot": 3, "all-or-nothing": 3, "reordered": 4}
 def test_the_solution_gets_full_marks_and_the_untouched_notebook_none(rows):
     assert points(rows, "right") == FULL
     assert points(rows, "untouched") == dict.fromkeys(FULL, 0)
+
+
+def test_a_warning_or_a_bar_costs_nothing(rows):
+    assert points(rows, "noisy") == FULL
 
 
 def test_wrong_answers_lose_the_points_that_they_should(rows):

@@ -1,7 +1,7 @@
 """Grade a folder of submissions with nbgrader: ``make grade SUBMISSIONS=folder``.
 
-In the folder stands a folder for each student, and in that, at any depth, his notebooks, under the
-names that they were handed out with. What comes out is a folder that nbgrader knows, too:
+In the folder stands a folder for each student, and in that, at any depth, the student's notebooks,
+under the names that they were handed out with. What comes out is a folder that nbgrader knows, too:
 
 - ``grades.csv``, with a line for each exercise: the points, and what was wrong;
 - ``feedback/STUDENT/NOTEBOOK.html``: the notebook as it was graded, with the tests and the points.
@@ -56,6 +56,9 @@ class ExecuteEach(Execute):
             cell.outputs.append(nbformat.v4.new_output("error", **error))
         except CellTimeoutError:  # and it did not heed the interrupt
             cell.outputs.append(nbformat.v4.new_output("error", **self.error_on_timeout))
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":  # nbgrader would take the points for a warning
+                output.name = "stdout"
         names = {output.get("ename") for output in cell.get("outputs", [])}
         if names & {"KernelDied", "CellTimeoutError"}:
             self._cleanup_kernel()
@@ -93,7 +96,7 @@ def grading_course(root: Path, timeout: int | None) -> Course:
 
 
 def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Each student with each notebook that he gave in.
+    """Each student with each notebook that was given in.
 
     Raises ValueError if there are none, or two of one name: which of them counts is not for a
     program to say.
@@ -137,10 +140,9 @@ def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
 
 
 def errors(cell: NotebookNode) -> list[str]:
-    """What of a test's outputs costs its points: errors, and all that is written to stderr."""
-    texts = {"error": lambda o: f"{o.ename}: {o.evalue}", "stream": lambda o: o.text}
-    bad = [o for o in cell.outputs if "ename" in o or o.get("name") == "stderr"]
-    return [texts[output.output_type](output).strip().removesuffix(":") for output in bad]
+    """The errors in a cell's outputs."""
+    found = [f"{o.ename}: {o.evalue}" for o in cell.outputs if o.output_type == "error"]
+    return [text.strip().removesuffix(":") for text in found]
 
 
 def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
