@@ -34,6 +34,12 @@ def snapshot(model):
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
+# %% snapshot: takes all buffers, also those that are not persistent
+# gets 1 of 3: load_state_dict refuses the snapshot for ['grid']
+def snapshot(model):
+    return {n: t.clone() for n, t in [*model.named_parameters(), *model.named_buffers()]}
+
+
 # %% all-or-nothing: just loads
 # gets 1 of 3: 0.weight was
 def load_all_or_nothing(model, state_dict):
@@ -70,6 +76,17 @@ def load_all_or_nothing(model, state_dict):
     model.load_state_dict(state_dict)
 
 
+# %% all-or-nothing: goes back to the parameters alone
+# gets 1 of 3: 0.running_mean was [0.0], and is [9.0] now
+def load_all_or_nothing(model, state_dict):
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    try:
+        model.load_state_dict(state_dict)
+    except RuntimeError:
+        model.load_state_dict(before, strict=False)
+        raise
+
+
 # %% reordered: hands it on as it is
 # gets 0 of 4: they came as [2.0, 1.0]
 def reordered(state_dict, saved_names, new_names):
@@ -100,4 +117,22 @@ def reordered(state_dict, saved_names, new_names):
     for index, name in enumerate(new_names):
         if old[name] is not None:
             state_dict["state"][index] = old[name]
+    return state_dict
+
+
+# %% reordered: takes the settings of a new optimizer
+# gets 1 of 4: lr was saved as 0.3, and is 0.1
+def reordered(state_dict, saved_names, new_names):
+    old = {name: state_dict["state"].get(index) for index, name in enumerate(saved_names)}
+    state = {i: old[name] for i, name in enumerate(new_names) if old[name] is not None}
+    nothing = [nn.Parameter(torch.zeros(1)) for _ in new_names]
+    groups = torch.optim.SGD(nothing, lr=0.1, momentum=0.9).state_dict()["param_groups"]
+    return {"state": state, "param_groups": groups}
+
+
+# %% reordered: turns the list of numbers in the group that came in
+# gets 1 of 4: the state dict that came in was changed
+def reordered(state_dict, saved_names, new_names):
+    group = state_dict["param_groups"][0]
+    group["params"] = [saved_names.index(name) for name in new_names]
     return state_dict

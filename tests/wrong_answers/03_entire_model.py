@@ -30,6 +30,13 @@ def code_needed(path):
     return []
 
 
+# %% code-needed: leaves out what Python brings along
+# gets 1 of 2: the file needs ['builtins.eval', 'helpers.models.Encoder'
+def code_needed(path):
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return sorted(n for n in names if not n.startswith(("torch.", "builtins.", "__builtin__.")))
+
+
 # %% rescue: trusts every file
 # gets 1 of 3: strange.pt copied a file when it was loaded
 def rescue(entire, weights, classes):
@@ -53,6 +60,28 @@ def rescue(entire, weights, classes):
 def rescue(entire, weights, classes):
     torch.serialization.add_safe_globals(classes)
     torch.save(torch.load(entire).state_dict(), weights)
+
+
+# %% rescue: forgets the classes only if all went well
+# gets 1 of 3: strange.pt was refused, and afterwards these are still allowed
+def rescue(entire, weights, classes):
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(classes)
+    model = torch.load(entire)
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
+    torch.save(model.state_dict(), weights)
+
+
+# %% rescue: forgets all that the program had allowed
+# gets 1 of 3: afterwards nn.GELU is no longer allowed
+def rescue(entire, weights, classes):
+    torch.serialization.add_safe_globals(classes)
+    try:
+        model = torch.load(entire)
+    finally:
+        torch.serialization.clear_safe_globals()
+    torch.save(model.state_dict(), weights)
 
 
 # %% rescue: saves the model again
@@ -130,6 +159,18 @@ def load_moved(path, moved):
         return torch.load(path)
 
 
+# %% load-moved: allows all that is below torch.nn
+# gets 1 of 4: relu.pt asks for torch.nn.functional.relu, which is no nn.Module
+def load_moved(path, moved):
+    allowed = [(today, old) for old, today in moved.items()]
+    for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
+        if name.startswith("torch.nn."):
+            module, _, last = name.rpartition(".")
+            allowed.append(getattr(importlib.import_module(module), last))
+    with torch.serialization.safe_globals(allowed):
+        return torch.load(path)
+
+
 # %% load-moved: writes the old module back and trusts the file
 # gets 1 of 4: reseed.pt called torch.manual_seed when it was loaded
 def load_moved(path, moved):
@@ -155,6 +196,27 @@ class Net(nn.Module):
 
     def __setstate__(self, state):
         self.scale = state.get("scale", 1.0)
+
+
+# %% old-files: updates the dict itself
+# gets 1 of 4: a file of PyTorch 1.13 knows no _backward_pre_hooks
+class Net(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.block = Residual()
+        self.head = nn.Linear(4, 2)
+        self.scale = scale
+
+    def forward(self, x):
+        return self.head(self.scale * self.block(x))
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if not hasattr(self, "scale"):
+            self.scale = 1.0
+        if hasattr(self, "out"):
+            self.head = self.out
+            del self.out
 
 
 # %% old-files: supplies the attribute and forgets the layer

@@ -25,6 +25,14 @@ def not_trained(model, optimizer):
     return [name for name, p in model.named_parameters() if p.grad is None]
 
 
+# %% not-trained: goes through the state dict, and reports the buffers
+# gets 1 of 2: not_trained gave ['1.weight', '1.bias', '1.running_mean'
+def not_trained(model, optimizer):
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    tensors = model.state_dict(keep_vars=True)
+    return [name for name, tensor in tensors.items() if id(tensor) not in held]
+
+
 # %% resume: mends the epoch and the mode, and still builds the scheduler last
 # gets 1 of 4: the next rate is 0.200, and after resume it is 0.020
 def resume(path, model):
@@ -120,7 +128,7 @@ def resume_at(path, model, optimizer, lr):
 
 
 # %% resume-at: keeps the new settings and takes the states
-# gets 1 of 3: was saved as 0.8, and is [0.9, 0.9]
+# gets 1 of 3: was saved as 0.8 in both groups, and is [0.9, 0.9]
 def resume_at(path, model, optimizer, lr):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model_state_dict"])
@@ -226,6 +234,21 @@ def keep(folder, epoch, model, optimizer, accuracy):
     torch.save(checkpoint, folder / "last.pt")
 
 
+# %% keep-best: takes epoch 0 for the first
+# gets 1 of 3: the run began with epoch 10, and keep failed
+def keep(folder, epoch, model, optimizer, accuracy):
+    checkpoint = {
+        "epoch": epoch,
+        "accuracy": accuracy,
+        "model_state_dict": model.state_dict(),
+        "optimizer_state_dict": optimizer.state_dict(),
+    }
+    best = folder / "best.pt"
+    if epoch == 0 or accuracy > torch.load(best)["accuracy"]:
+        torch.save(checkpoint, best)
+    torch.save(checkpoint, folder / "last.pt")
+
+
 # %% optimizer-kind: compares nothing
 # gets 0 of 4: saved with SGD, loaded into AdamW, and no ValueError came
 def save_checkpoint(path, model, optimizer):
@@ -310,4 +333,19 @@ def load_checkpoint(path, model, optimizer):
     model.load_state_dict(checkpoint["model"])
     if checkpoint["class"] != type(optimizer).__name__:
         raise ValueError(f"saved with {checkpoint['class']}, not {type(optimizer).__name__}")
+    optimizer.load_state_dict(checkpoint["optimizer"])
+
+
+# %% optimizer-kind: is content with what the file has
+# gets 1 of 4: a file without running_mean: expected the RuntimeError of load_state_dict
+def save_checkpoint(path, model, optimizer):
+    states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save({"class": type(optimizer).__name__, **states}, path)
+
+
+def load_checkpoint(path, model, optimizer):
+    checkpoint = torch.load(path)
+    if checkpoint["class"] != type(optimizer).__name__:
+        raise ValueError(f"saved with {checkpoint['class']}, not {type(optimizer).__name__}")
+    model.load_state_dict(checkpoint["model"], strict=False)
     optimizer.load_state_dict(checkpoint["optimizer"])
