@@ -261,3 +261,59 @@ def load_one(path, name, model):
     if name not in models:
         raise KeyError(f"no model {name}, but {list(models)}")
     model.load_state_dict(models[name])
+
+
+# %% parameters-once: leaves out what is frozen
+# gets 1 of 3: the first model is frozen, for the time being
+def parameters_once(models):
+    found = {id(p): p for model in models for p in model.parameters() if p.requires_grad}
+    return list(found.values())
+
+
+# %% load-tied: shares the layers in the trunk, and not its own statistics
+# gets 1 of 3: with a BatchNorm as the whole trunk
+def load_tied(path, digit, even):
+    checkpoint = torch.load(path)
+    digit.load_state_dict(checkpoint["digit"])
+    even.load_state_dict(checkpoint["even"])
+    for name, layer in digit.trunk.named_children():
+        setattr(even.trunk, name, layer)
+    for name in ("weight", "bias"):
+        if hasattr(digit.trunk, name):
+            setattr(even.trunk, name, getattr(digit.trunk, name))
+
+
+# %% load-all: looks at the first group, and counts the rest
+# gets 1 of 4: half of what the optimizer of back holds is of there
+def save_all(path, models, optimizers):
+    states = {"models": models, "optimizers": optimizers}
+    torch.save(
+        {k: {n: p.state_dict() for n, p in part.items()} for k, part in states.items()}, path
+    )
+
+
+def load_all(path, models, optimizers):
+    for name, optimizer in optimizers.items():
+        own = [id(p) for p in models[name].parameters()]
+        held = [[id(p) for p in group["params"]] for group in optimizer.param_groups]
+        if not set(held[0]) <= set(own) or sum(map(len, held)) != len(own):
+            raise ValueError(f"the optimizer {name!r} holds other parameters")
+    states = torch.load(path)
+    for name in models:
+        models[name].load_state_dict(states["models"][name])
+        optimizers[name].load_state_dict(states["optimizers"][name])
+
+
+# %% load-one: loads with strict=False
+# gets 1 of 4: the file has no 'scale', and no error came
+def load_one(path, name, model):
+    file = torch.load(path)
+    version = file.get("version", 1)
+    if version > 2:
+        raise ValueError(f"{path} has version {version}, and the latest known here is 2")
+    end = "_state_dict"
+    old = {key.removesuffix(end): s for key, s in file.items() if key.endswith(end)}
+    models = old if version == 1 else file["models"]
+    if name not in models:
+        raise KeyError(f"{path} has no model {name!r}, but {', '.join(models)}")
+    model.load_state_dict(models[name], strict=False)

@@ -223,3 +223,62 @@ def load_weights(model, state_dict):
     with torch.no_grad():
         for parameter, tensor in zip(inner.parameters(), state_dict.values(), strict=False):
             parameter.copy_(tensor)
+
+
+# %% state-dict-on: takes every buffer, also those that are not saved
+# gets 1 of 2: ['grid'] is not in the model's state dict
+def state_dict_on(model, device):
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    return {name: tensor.to(device) for name, tensor in tensors}
+
+
+# %% saved-from: looks for tags anywhere in the pickle
+# gets 1 of 2: one from cuda:9 alone was asked for
+def saved_from(path):
+    import re
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        return {tag.decode() for tag in re.findall(rb"cpu|cuda:\d+", archive.read(name))}
+
+
+# %% saved-from: runs what is in the file
+# gets 1 of 2: a file that calls os.mkdir was run
+def saved_from(path):
+    tags = set()
+
+    def note(storage, tag):
+        tags.add(tag)
+        return storage
+
+    torch.load(path, map_location=note, weights_only=False)
+    return tags
+
+
+# %% load-onto: knows a GPU by the colon in its tag
+# gets 1 of 3: 'own': 'cpu'
+def load_onto(path, device):
+    def place(storage, tag):
+        location = device if ":" in tag else "cpu"
+        return torch.serialization.default_restore_location(storage, location)
+
+    return torch.load(path, map_location=place)
+
+
+# %% catch-up: moves what has the names of AdamW's state
+# gets 1 of 4: RMSprop, and a parameter that is one number
+def catch_up(optimizer):
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"):
+                state[name] = value.to(parameter.device)
+
+
+# %% catch-up: moves what has the parameter's shape
+# gets 1 of 4: its state is on {'step': 'meta', 'square_avg': 'meta'}
+def catch_up(optimizer):
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = value.to(parameter.device)

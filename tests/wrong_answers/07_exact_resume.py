@@ -82,7 +82,7 @@ def load_random(path, rng, shuffle):
 
 
 # %% four-generators: saves numpy's global state, which nobody draws from
-# gets 1 of 4: rng: after the first load
+# gets 1 of 4: load the next numbers should be
 def save_random(path, rng, shuffle):
     kind, numbers, *rest = np.random.get_state()
     states = {"torch": torch.get_rng_state(), "python": random.getstate()}
@@ -155,7 +155,7 @@ def load_random(path, rng, shuffle):
 
 
 # %% four-generators: sets a generator that the caller does not have
-# gets 1 of 4: rng: after the first load
+# gets 1 of 4: load the next numbers should be
 def save_random(path, rng, shuffle):
     states = {"torch": torch.get_rng_state(), "python": random.getstate()}
     states["numpy"] = rng.bit_generator.state
@@ -339,3 +339,33 @@ def train_epochs(loader, step, epochs, path):
         for batch in loader:
             step(batch)
             torch.save({"loader": loader.state_dict(), "epoch": epoch}, path)
+
+
+# %% first-difference: fills the shorter run up with nan
+# gets 1 of 2: the longer run ends in nan
+def first_difference(resumed, uninterrupted):
+    pairs = zip_longest(resumed, uninterrupted, fillvalue=float("nan"))
+    for step, (a, b) in enumerate(pairs):
+        if a != b and not (a != a and b != b):
+            return step
+    return None
+
+
+# %% four-generators: keeps only the inner state of numpy's generator
+# gets 1 of 4: load the next numbers should be
+def save_random(path, rng, shuffle):
+    states = {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": rng.bit_generator.state["state"],
+        "shuffle": shuffle.get_state(),
+    }
+    torch.save(states, path)
+
+
+def load_random(path, rng, shuffle):
+    states = torch.load(path)
+    torch.set_rng_state(states["torch"])
+    random.setstate(states["python"])
+    rng.bit_generator.state = rng.bit_generator.state | {"state": states["numpy"]}
+    shuffle.set_state(states["shuffle"])
