@@ -140,9 +140,12 @@ def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
 
 
 def errors(cell: NotebookNode) -> list[str]:
-    """The errors in a cell's outputs."""
-    found = [f"{o.ename}: {o.evalue}" for o in cell.outputs if o.output_type == "error"]
-    return [text.strip().removesuffix(":") for text in found]
+    """The errors in a cell's outputs; of one that has a traceback in it, the last line."""
+    found = [f"{o.ename}: {o.evalue}".strip() for o in cell.outputs if o.output_type == "error"]
+    return [
+        (text.splitlines()[-1] if "Traceback (most recent" in text else text).removesuffix(":")
+        for text in found
+    ]
 
 
 def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:

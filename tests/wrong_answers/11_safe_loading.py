@@ -299,3 +299,45 @@ def receive(folder):
         model = ARCHITECTURES[config["architecture"]](**config["arguments"])
     model.load_state_dict(load_file(Path(folder) / "weights.safetensors"))
     return model
+
+
+# %% unexpected: looks for the name inside the allowed ones
+# gets 1 of 2: my.argparse.Namespace2 is another name
+def unexpected(path, allowed):
+    wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return sorted(name for name in wanted if name not in str(allowed))
+
+
+# %% load-with-args: clears all that was allowed
+# gets 1 of 3: the program had allowed PurePath before
+def load_with_args(path):
+    torch.serialization.add_safe_globals([argparse.Namespace])
+    try:
+        return torch.load(path, weights_only=True)
+    finally:
+        torch.serialization.clear_safe_globals()
+
+
+# %% load-published: compares the first digits
+# gets 1 of 3: another from the ninth digit on
+def load_published(path, published):
+    found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    published = published.strip().lower()
+    if len(published) != 64 or published[:8] != found[:8]:
+        raise ValueError(f"expected {published}, found {found}")
+    return torch.load(path, weights_only=True)
+
+
+# %% receive: lets the sender choose the device
+# gets 1 of 5: device='cpu' is no whole number
+def receive(folder):
+    found = sorted(path.name for path in folder.iterdir())
+    if found != ["config.json", "weights.safetensors"]:
+        raise ValueError(f"found {found}")
+    config = json.loads((folder / "config.json").read_text())
+    if config["architecture"] not in ARCHITECTURES:
+        raise ValueError(config["architecture"])
+    with torch.device("meta"):
+        model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+    model.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
+    return model

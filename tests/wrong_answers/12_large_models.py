@@ -174,3 +174,15 @@ def resume(build, path):
     optimizer = torch.optim.AdamW(model.parameters())
     optimizer.load_state_dict(checkpoint["optimizer"])
     return model, optimizer
+
+
+# %% still-on-meta: names a tied weight once
+# gets 1 of 3: one weight has both names
+def still_on_meta(model):
+    registered = [*model.named_parameters(), *model.named_buffers()]
+    names = [name for name, tensor in registered if tensor.is_meta]
+    for prefix, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, torch.Tensor) and value.is_meta:
+                names.append(f"{prefix}.{name}" if prefix else name)
+    return sorted(names)
