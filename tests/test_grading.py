@@ -58,7 +58,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("class")
     without_tests = handed_in(right())
     without_tests.cells = [c for c in without_tests.cells if "-hidden" not in str(c.metadata)]
+    copied = handed_in(right())
+    copied.cells += [cell.copy() for cell in copied.cells[2:5]]
     students = {
+        "copied": copied,
         "right": handed_in(right()),
         "wrong": handed_in({a.exercise: a.source for a in reversed(wrong_answers(NAME))}),
         "untouched": handed_in({}),
@@ -140,6 +143,18 @@ def test_an_answer_that_fills_the_memory_costs_its_own_points_and_no_others(rows
 
 def test_tests_that_were_deleted_are_put_back(rows):
     assert points(rows, "without-tests") == FULL
+
+
+def test_a_cell_that_was_copied_does_no_harm(rows):
+    assert points(rows, "copied") == FULL
+
+
+def test_a_name_that_is_a_pattern_is_refused(tmp_path):
+    place = tmp_path / "s" / "[alice]" / f"{NAME}.ipynb"
+    place.parent.mkdir(parents=True)
+    nbformat.write(handed_in({}), place)
+    done = grade("s", folder=tmp_path)
+    assert done.returncode != 0 and "Rename the folder '[alice]'" in done.stderr
 
 
 def test_a_file_that_is_no_notebook_is_told_of_and_stops_nobody(rows):

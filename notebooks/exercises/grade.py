@@ -20,6 +20,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nbformat import NotebookNode
 from nbformat.warnings import MissingIDFieldWarning
 from nbgrader import utils
 from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
+from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import Execute
 from tqdm import tqdm
 
@@ -99,7 +101,7 @@ def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
     """Each student with each notebook that was given in.
 
     Raises ValueError if there are none, or two of one name: which of them counts is not for a
-    program to say.
+    program to say. Also for a student's name that nbgrader would take for a pattern.
     """
     known = {path.name for path in SOURCE.glob("*/*.ipynb")}
     seen: dict[tuple[str, str], Path] = {}
@@ -107,6 +109,8 @@ def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
         student = path.relative_to(folder).parts[0]
         if path.name not in known or ".ipynb_checkpoints" in path.parts:
             continue
+        if set(student) & set("*?[]"):
+            raise ValueError(f"Rename the folder {student!r}: there must be none of * ? [ ] in it.")
         if other := seen.get((student, path.stem)):
             raise ValueError(f"{student} has {path.name} twice, keep one: {other} and {path}.")
         seen[student, path.stem] = path
@@ -116,6 +120,20 @@ def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
             f"of the notebooks in {HERE / 'release'}."
         )
     yield from ((student, path) for (student, _), path in seen.items())
+
+
+def without_copies(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with each of nbgrader's cells once, the last: a copy is an ordinary cell.
+
+    (Who copies a cell in JupyterLab copies its id as well, and nbgrader 0.9 fails on that.)
+    """
+    seen = set()
+    for cell in reversed(notebook.cells):
+        if name := nbgrader_says(cell, "grade_id"):
+            if name in seen:
+                del cell.metadata["nbgrader"]
+            seen.add(name)
+    return notebook
 
 
 def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
@@ -157,17 +175,19 @@ def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
     for name in sorted({path.stem for _, path in todo}):
         convert(GenerateAssignment, made_with, name)
     found: list[Row] = []
+    worker = ThreadPoolExecutor(max_workers=1)
     for student, path in tqdm(todo, desc="grading", unit="notebook"):
         name = path.stem
         submitted = root / "submitted" / student / name / path.name
         submitted.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, submitted)
         try:
-            nbformat.read(path, as_version=4)
-            convert(Autograde, made_with, name, student)
-            convert(GenerateFeedback, made_with, name, student)
+            nbformat.write(without_copies(nbformat.read(path, as_version=4)), submitted)
+            # Not in the main thread: there nbclient would take Ctrl-C, and end but the kernel.
+            for step in (Autograde, GenerateFeedback):
+                worker.submit(convert, step, made_with, name, student).result()
         except Exception as error:  # whatever it is, it is this notebook's alone
-            found += rows(student, SOURCE / name / path.name, f"could not be graded: {error}")
+            reason = "see grade.log" if isinstance(error, NbGraderException) else error
+            found += rows(student, SOURCE / name / path.name, f"could not be graded: {reason}")
         else:
             found += rows(student, root / "autograded" / student / name / path.name)
     return found
