@@ -317,3 +317,25 @@ def load_one(path, name, model):
     if name not in models:
         raise KeyError(f"{path} has no model {name!r}, but {', '.join(models)}")
     model.load_state_dict(models[name], strict=False)
+
+
+# %% load-all: lets a second group be of another model
+# gets 1 of 4: a second group of the optimizer of back is there's
+def save_all(path, models, optimizers):
+    states = {"models": models, "optimizers": optimizers}
+    torch.save(
+        {k: {n: p.state_dict() for n, p in part.items()} for k, part in states.items()}, path
+    )
+
+
+def load_all(path, models, optimizers):
+    for name, optimizer in optimizers.items():
+        own = {id(p) for p in models[name].parameters()}
+        first = {id(p) for p in optimizer.param_groups[0]["params"]}
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if not first <= own <= held:
+            raise ValueError(f"the optimizer {name!r} holds other parameters")
+    states = torch.load(path)
+    for name in models:
+        models[name].load_state_dict(states["models"][name])
+        optimizers[name].load_state_dict(states["optimizers"][name])

@@ -282,3 +282,12 @@ def catch_up(optimizer):
         for name, value in state.items():
             if value.shape == parameter.shape:
                 state[name] = value.to(parameter.device)
+
+
+# %% catch-up: moves what has the parameter's shape, but for the step
+# gets 1 of 4: Adafactor keeps a row and a column for a weight
+def catch_up(optimizer):
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if name != "step" and value.shape == parameter.shape:
+                state[name] = value.to(parameter.device)

@@ -369,3 +369,24 @@ def load_random(path, rng, shuffle):
     random.setstate(states["python"])
     rng.bit_generator.state = rng.bit_generator.state | {"state": states["numpy"]}
     shuffle.set_state(states["shuffle"])
+
+
+# %% four-generators: keeps the inner state of numpy's generator, and forgets the half number
+# gets 1 of 4: rng: after the first load
+def save_random(path, rng, shuffle):
+    states = {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": rng.bit_generator.state["state"],
+        "shuffle": shuffle.get_state(),
+    }
+    torch.save(states, path)
+
+
+def load_random(path, rng, shuffle):
+    states = torch.load(path)
+    torch.set_rng_state(states["torch"])
+    random.setstate(states["python"])
+    half = {"has_uint32": 0, "uinteger": 0}
+    rng.bit_generator.state = {"bit_generator": "PCG64", "state": states["numpy"]} | half
+    shuffle.set_state(states["shuffle"])
