@@ -10,7 +10,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 lab: setup ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab $(firstword $(NOTEBOOKS)) $(ARGS)
@@ -24,11 +24,8 @@ run: setup ## execute every notebook, top to bottom, and write nothing
 test: setup ## run every test; each notebook is one, with every stored output compared
 	$(BIN)/pytest $(ARGS)
 
-refresh: setup ## run every notebook and store its outputs, ready to commit
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
-	$(BIN)/jupyter nbconvert --to notebook --inplace \
-		--CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS)
+refresh: setup ## run every notebook and store its outputs, with the day and the versions
+	$(BIN)/python tests/refresh.py $(NOTEBOOKS)
 	$(BIN)/python tests/readme_figure.py
 	$(MAKE) format
 
@@ -69,6 +66,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# What makes the web site, and Playwright, which looks at it in a browser.
+$(VENV)/site: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[site]'
 	@touch $@
 
 # The peers that helpers/checkpoint.py is measured beside; nothing else needs them.

@@ -26,8 +26,10 @@ def problems(path: Path) -> list[str]:
         found.append("was not run once from top to bottom: run `make refresh`")
     for number, cell in enumerate(code, start=1):
         found += [f"code cell {number} {problem}" for problem in _cell_problems(cell)]
-    if set(notebook.metadata) != {"kernelspec"}:
+    if set(notebook.metadata) - {"kernelspec", "produced"}:
         found.append(f"carries metadata {sorted(notebook.metadata)}: run `make format`")
+    if set(notebook.metadata.get("produced", ())) != {"day", "system", "versions"}:
+        found.append("does not say on what its outputs were produced: run `make refresh`")
     if path.stat().st_size > 500_000:
         found.append("is larger than 500 kB: make its figures smaller")
     return found

@@ -63,13 +63,14 @@ def test_nbval_passes_what_is_true_and_fails_what_is_not(tmp_path):
 def spoil(tmp_path):
     """A function that changes a copy of a good notebook and returns what is wrong with it then."""
 
-    def change(edit):
+    def change(edit, forgotten=None):
         shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
         (tmp_path / "README.md").touch()
         path = tmp_path / "notebooks" / NOTEBOOKS[0].name
         assert problems(path) == []
         notebook = nbformat.read(path, as_version=4)
         edit([c for c in notebook.cells if c.cell_type == "code"], notebook.cells)
+        notebook.metadata.pop(forgotten, None)
         nbformat.write(notebook, path)
         return "; ".join(problems(path))
 
@@ -88,6 +89,14 @@ def test_a_cell_that_was_never_run_fails(spoil):
         code[-1].execution_count = None
 
     assert "not run once from top to bottom" in spoil(edit)
+
+
+def test_outputs_of_which_nobody_knows_where_they_come_from_fail(spoil):
+    def edit(code, cells):
+        pass
+
+    problem = "does not say on what its outputs were produced"
+    assert problem in spoil(edit, forgotten="produced")
 
 
 def test_an_untagged_error_fails(spoil):

@@ -1,9 +1,14 @@
 """The notebooks as a whole; what each cell gives is compared by nbval."""
 
+from datetime import date
+
 import nbformat
 import pytest
+import refresh
 import torch
-from anatomy import NOTEBOOKS, problems
+from anatomy import NOTEBOOKS, ROOT, problems
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_notebook
 from nbval.plugin import IPyNbFile
 
 
@@ -46,3 +51,38 @@ def test_the_comparison_is_strict(request):
     assert bool(options.nbval_sanitize_with) == older
     assert not options.deselect and not options.ignore and not options.ignore_glob
     assert request.config.getini("testpaths") == ["tests", "notebooks/*.ipynb"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_outputs_were_produced_by_the_pinned_versions(path):
+    produced = nbformat.read(path, as_version=4).metadata.produced
+    assert date.fromisoformat(produced.day) <= date.today()
+    versions = dict(produced.versions)
+    torch_version = versions.pop("torch").partition("+")[0]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Stored outputs come from torch {torch_version} on a CPU." in readme
+    assert versions.pop("Python")
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = {line.partition(" ;")[0] for line in lines}
+    assert {f"{name.lower()}=={version}" for name, version in versions.items()} <= pins
+
+
+def test_a_refresh_stores_outputs_and_on_what_they_were_produced(tmp_path):
+    notebook = new_notebook(cells=[new_code_cell("import numpy, os\nnumpy.arange(2)")])
+    nbformat.write(notebook, tmp_path / "new.ipynb")
+    refresh.refresh(tmp_path / "new.ipynb")
+    stored = nbformat.read(tmp_path / "new.ipynb", as_version=4)
+    assert stored.cells[0].outputs[0].data["text/plain"] == "array([0, 1])"
+    produced = stored.metadata.produced
+    assert produced.day == date.today().isoformat()
+    assert set(produced.versions) == {"Python", "torch", "numpy"}
+    assert produced.versions.torch == torch.__version__
+
+
+def test_a_refresh_that_ends_in_an_error_leaves_the_notebook_as_it_was(tmp_path):
+    path = tmp_path / "new.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("1 + 1"), new_code_cell("1 / 0")]), path)
+    before = path.read_bytes()
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        refresh.refresh(path)
+    assert path.read_bytes() == before

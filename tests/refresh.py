@@ -1,0 +1,67 @@
+"""Run notebooks from top to bottom and store their outputs, and on what they were produced.
+
+``make refresh`` calls this. The kernel that gave the outputs is asked at the end for its versions;
+the notebook carries them in its metadata, under ``produced``, and the web site shows them.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+QUESTION = """
+import datetime, json, platform
+from importlib import metadata
+_names = metadata.packages_distributions()
+_versions = {{_names[name][0]: metadata.version(_names[name][0]) for name in {imported}
+              if name in _names}}
+print(json.dumps({{
+    "day": datetime.date.today().isoformat(),
+    "system": f"{{platform.system()}} {{platform.machine()}}",
+    "versions": {{"Python": platform.python_version(), **_versions}},
+}}))
+"""
+
+
+def imported(notebook: NotebookNode) -> list[str]:
+    """torch, and the other packages that the cells import by name, without the course's own."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    found = re.findall(r"^ *(?:import|from) (\w+)", code, re.MULTILINE)
+    return ["torch", *sorted(set(found) - {"torch", "helpers"})]
+
+
+def refresh(path: Path) -> None:
+    """Execute the notebook in its folder and write it back, with ``metadata.produced``.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell ends in an error and is not tagged
+            ``raises-exception``; the file stays as it is.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+    )
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        asked = new_code_cell(QUESTION.format(imported=imported(notebook)))
+        notebook.cells.append(asked)
+        client.execute_cell(asked, len(notebook.cells) - 1)
+        notebook.cells.pop()
+    notebook.metadata["produced"] = json.loads(asked.outputs[0].text)
+    notebook, _ = CoalesceStreamsPreprocessor(enabled=True).preprocess(notebook, {})
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(name, flush=True)
+        refresh(Path(name))
