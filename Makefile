@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXERCISES := $(sort $(wildcard notebooks/exercises/source/*/*.ipynb))
+PORT ?= 8000
 ARGS ?=
 
-.PHONY: help lab check run test refresh release grade slides wheelhouse format bench hooks setup
+.PHONY: help lab check run test refresh release grade slides wheelhouse format bench hooks setup \
+	site serve test-browser
 .DEFAULT_GOAL := help
 
 help:
@@ -35,9 +37,17 @@ release: setup ## write the students' version of the exercises, from their sourc
 grade: setup ## grade the exercises in SUBMISSIONS=folder, with a folder for each student in it
 	$(BIN)/python notebooks/exercises/grade.py "$(SUBMISSIONS)" $(ARGS)
 
-slides: setup ## make a deck of slides from each notebook (needs npm)
-	npm install --silent --no-audit --no-fund --no-package-lock --prefix docs
+slides: setup docs/node_modules ## make a deck of slides from each notebook (needs npm)
 	$(BIN)/python docs/make_slides.py
+
+site: $(VENV)/site ## make the web site of the course
+	$(BIN)/python docs/make_site.py
+
+serve: site ## make the web site and show it
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/build/site $(PORT)
+
+test-browser: site slides ## test the site, the slides and JupyterLab in Chromium (needs npm)
+	$(BIN)/pytest tests/browser $(ARGS)
 
 # setuptools builds the course's own package, also where there is no network.
 wheelhouse: setup ## collect every package, for machines without network (see TEACHING.md)
@@ -71,6 +81,10 @@ $(VENV)/ready: pyproject.toml constraints.txt
 # What makes the web site, and Playwright, which looks at it in a browser.
 $(VENV)/site: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[site]'
+	@touch $@
+
+docs/node_modules: docs/package.json
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix docs
 	@touch $@
 
 # The peers that helpers/checkpoint.py is measured beside; nothing else needs them.

@@ -18,7 +18,7 @@ from nbformat.v4 import new_markdown_cell
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = sorted((HERE.parent / "notebooks").glob("*.ipynb"))
 BUILT = HERE / "build/slides"
-LINES = 23  # that fit on a slide
+LINES = 22  # that fit on a slide
 
 
 def height(cell: NotebookNode) -> float:

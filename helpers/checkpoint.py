@@ -1,4 +1,4 @@
-"""A checkpoint that cannot be lost: saved whole or not at all, and restored the same way.
+"""A checkpoint that cannot be lost: saved whole or not at all, and restored the same way::
 
     save("checkpoint.pt", model=model, optimizer=optimizer, epoch=3)
     done = restore("checkpoint.pt", model=model, optimizer=optimizer)

@@ -38,10 +38,12 @@ def pins():
 
 
 def test_the_extras_are_those_that_the_tests_below_know():
-    assert set(PROJECT["optional-dependencies"]) == {"test", "dev", "bench"}
+    assert set(PROJECT["optional-dependencies"]) == {"test", "dev", "site", "bench"}
 
 
-@pytest.mark.parametrize("requirement", requirements("test", "dev", "bench"), ids=lambda r: r.name)
+@pytest.mark.parametrize(
+    "requirement", requirements("test", "dev", "site", "bench"), ids=lambda r: r.name
+)
 def test_each_dependency_has_one_pin_that_it_allows(requirement):
     (pin,) = pins()[requirement.name].specifier
     assert pin.operator == "=="
@@ -50,7 +52,7 @@ def test_each_dependency_has_one_pin_that_it_allows(requirement):
 
 @pytest.mark.parametrize("requirement", requirements("test", "dev"), ids=lambda r: r.name)
 def test_each_dependency_is_installed_as_pinned(requirement):
-    """But for those of `bench`, which only `make bench` installs."""
+    """But for those of `site` and `bench`, which only `make site` and `make bench` install."""
     (pin,) = pins()[requirement.name].specifier
     assert pin.version == metadata.version(requirement.name).partition("+")[0]
 

@@ -1,0 +1,37 @@
+"""What Sphinx is told of the site; ``make site`` calls it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(ROOT))  # autodoc imports the helpers
+
+project = "Saving and loading PyTorch models"
+author = "The authors of the course"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]
+extensions += ["site_extension"]
+language = "en"
+
+myst_heading_anchors = 3
+myst_enable_extensions = ["attrs_block", "colon_fence"]
+nb_execution_mode = "off"  # the outputs are those that are stored
+nb_render_error_lexer = "text"
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_inherit_docstrings = False
+autodoc_preserve_defaults = True
+add_module_names = False
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_static_path = ["static"]
+html_favicon = "static/icon.svg"
+html_css_files = ["site.css"]
+html_js_files = [(name, {"defer": "defer"}) for name in ("errors.js", "site.js")]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it
+html_use_index = html_domain_indices = False
+html_copy_source = True
+html_theme_options: dict[str, Any] = {"navbar_persistent": [], "max_navbar_depth": 1}
+copybutton_selector = "div[class*=highlight-]:not(.output) > div.highlight > pre"  # no outputs

@@ -1,0 +1,181 @@
+"""Draw the map of the course: a box for each notebook, an arrow from what it builds on.
+
+It is made of what the notebooks say of themselves (their titles, and their *Builds on*) and is one
+picture in two layouts, of which the page's style shows the one that fits.
+"""
+
+import html
+import re
+import textwrap
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations, pairwise, permutations, product
+from pathlib import Path
+
+import nbformat
+
+USUAL_PATH = 6  # so many follow the document that everybody knows
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A notebook on the map: where it is, what it is called, and the numbers it builds on."""
+
+    path: Path
+    number: int
+    title: str
+    builds_on: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A place for a stop, in pixels: its left upper corner and its size."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def read(folder: Path) -> dict[int, Stop]:
+    """The stops by their numbers."""
+    stops = {}
+    for path in sorted(folder.glob("*.ipynb")):
+        opening = nbformat.read(path, as_version=4).cells[0].source
+        number, title = re.match(r"# (\d+) · (.+)", opening).groups()
+        before = re.search(r"\*\*Builds on:\*\* (.+)", opening)[1]
+        numbers = frozenset(int(n) for n in re.findall(r"\]\((\d+)_\w+\.ipynb", before))
+        stops[int(number)] = Stop(path, int(number), title, numbers)
+    return stops
+
+
+def arrows(stops: dict[int, Stop]) -> list[tuple[int, int]]:
+    """From, to: all that a notebook builds on, less what follows from another arrow."""
+
+    @cache
+    def all_before(number: int) -> frozenset[int]:
+        direct = stops[number].builds_on
+        return direct.union(*map(all_before, direct))
+
+    return [
+        (start, end)
+        for end, stop in stops.items()
+        for start in sorted(stop.builds_on)
+        if not any(start in all_before(other) for other in stop.builds_on)
+    ]
+
+
+def columns(stops: dict[int, Stop]) -> list[tuple[int | tuple[int, int], ...]]:
+    """The stops from left to right by the longest way to them, ordered so that arrows are short.
+
+    An arrow that passes over a column has a place in it, so that no box stands on it.
+    """
+
+    @cache
+    def depth(number: int) -> int:
+        return 1 + max(map(depth, stops[number].builds_on), default=-1)
+
+    found: list[list[int | tuple[int, int]]] = [[] for _ in range(1 + max(map(depth, stops)))]
+    pairs: list[list[tuple]] = [[] for _ in found]  # from each column to the next
+    for number in stops:
+        found[depth(number)].append(number)
+    for start, end in arrows(stops):
+        way = [start, *[(start, end)] * (depth(end) - depth(start) - 1), end]
+        for column, (left, right) in enumerate(pairwise(way), start=depth(start)):
+            pairs[column].append((left, right))
+            if right != end:
+                found[column + 1].append(right)
+
+    @cache
+    def cost(column: int, left: tuple, right: tuple) -> tuple[int, float]:
+        """How many arrows cross between two columns, and how far they go up or down."""
+        steps = [
+            (left.index(start) - len(left) / 2, right.index(end) - len(right) / 2)
+            for start, end in pairs[column]
+        ]
+        crossing = sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(steps, 2))
+        return crossing, sum((a - b) ** 2 for a, b in steps)
+
+    def total(order: tuple) -> tuple[int, float]:
+        costs = [cost(n, *two) for n, two in enumerate(pairwise(order))]
+        return sum(crossing for crossing, _ in costs), sum(way for _, way in costs)
+
+    return list(min(product(*map(permutations, found)), key=total))
+
+
+def wide(stops: dict[int, Stop]) -> dict[int, Box]:
+    """The columns side by side."""
+    order = columns(stops)
+    middle = max(map(len, order)) / 2
+    return {
+        who: Box(6 + 160 * column, 6 + 86 * (middle + n - len(order[column]) / 2), 134, 72)
+        for column, members in enumerate(order)
+        for n, who in enumerate(members)
+    }
+
+
+def narrow(stops: dict[int, Stop]) -> dict[int, Box]:
+    """One under the other, each a little to the right of what it builds on."""
+    depth = {n: k for k, members in enumerate(columns(stops)) for n in members}
+    return {
+        number: Box(24 + 16 * depth[number], 6 + 54 * row, 330 - 16 * depth[number], 44)
+        for row, number in enumerate(stops)
+    }
+
+
+def picture(name: str, stops: dict[int, Stop], boxes: dict, sideways: bool) -> str:
+    """One layout as SVG, to stand in a page that lies beside the folder ``notebooks``."""
+    width = 6 + max(box.x + box.width for box in boxes.values())
+    height = 6 + max(box.y + box.height for box in boxes.values())
+    parts = [
+        f'<svg class="course-map {name}" viewBox="0 0 {width:g} {height:g}" role="group" '
+        'aria-label="Map of the course: each notebook, and which ones it builds on">'
+    ]
+    for start, end in arrows(stops):
+        a, b = boxes[start], boxes[end]
+        y1, y2 = a.y + a.height / 2, b.y + b.height / 2
+        if sideways:
+            x1, x2, via = a.x + a.width, b.x - 5, boxes.get((start, end))
+            path = f"M{x1:g} {y1:g}"
+            if via:
+                y = via.y + via.height / 2
+                path += curve(x1, y1, via.x, y) + f"H{via.x + via.width:g}"
+                x1, y1 = via.x + via.width, y
+            path += curve(x1, y1, x2, y2)
+        else:
+            out = 4 + 20 * (1 - min(1, (y2 - y1) / height))
+            path = f"M{a.x:g} {y1:g}C{a.x - out:g} {y1:g} {a.x - out:g} {y2:g} {b.x - 5:g} {y2:g}"
+        x, y = b.x - 6, y2
+        parts.append(f'<path d="{path}"/><path class="head" d="M{x:g} {y - 4:g}l6 4l-6 4z"/>')
+    for number, stop in stops.items():
+        box = boxes[number]
+        lines = textwrap.wrap(f"{number} · {stop.title}", width=int((box.width - 18) / 6.8))
+        first = box.y + box.height / 2 + 4.5 - 8 * (len(lines) - 1)
+        text = "".join(
+            f'<tspan x="{box.x + 10:g}" y="{first + 16 * n:g}">{html.escape(line)}</tspan>'
+            for n, line in enumerate(lines)
+        )
+        kind = "usual" if number <= USUAL_PATH else "further"
+        parts.append(
+            f'<a class="{kind}" href="notebooks/{stop.path.stem}.html"><rect x="{box.x:g}" '
+            f'y="{box.y:g}" width="{box.width:g}" height="{box.height:g}" rx="6"/>'
+            f"<text>{text}</text></a>"
+        )
+    return "\n".join([*parts, "</svg>"])
+
+
+def curve(x1: float, y1: float, x2: float, y2: float) -> str:
+    """The rest of a path from one point to another, level at both."""
+    middle = (x1 + x2) / 2
+    return f"C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}"
+
+
+def draw(folder: Path) -> str:
+    """The map of the notebooks in a folder, as HTML."""
+    stops = read(folder)
+    return "\n".join(
+        [
+            picture("wide", stops, wide(stops), sideways=True),
+            picture("narrow", stops, narrow(stops), sideways=False),
+        ]
+    )

@@ -1,0 +1,58 @@
+"""Make the web site of the course: ``make site``.
+
+The notebooks are the pages, as they are. They, the other texts and the pages that only the site
+has (``docs/pages/``) are copied into one folder, placed to one another as in the repository, so
+that their links hold; Sphinx makes the site of that folder, as ``docs/conf.py`` says. Every warning
+is an error.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from course_map import draw
+from sphinx.cmd.build import build_main
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+SOURCE = DOCS / "build/source"
+BUILT = DOCS / "build/site"
+
+# What is a page of the site, or a file to be had from one.
+PAGES = (
+    "notebooks/*.ipynb",
+    "notebooks/errors.md",
+    "notebooks/exercises/release/*/*.ipynb",
+    "TEACHING.md",
+    "helpers/checkpoint.py",
+    ".github/*.png",
+)
+
+
+def collect() -> None:
+    """Copy all that becomes the site into ``SOURCE``, which is emptied first."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(DOCS / "pages", SOURCE)
+    for pattern in PAGES:
+        for path in ROOT.glob(pattern):
+            copy = SOURCE / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
+    (SOURCE / "map.html").write_text(draw(ROOT / "notebooks"), encoding="utf-8")
+
+
+def main() -> int:
+    """Build the site into ``BUILT``; returns Sphinx's exit status, 0 if there was no warning."""
+    collect()
+    shutil.rmtree(BUILT, ignore_errors=True)
+    status = build_main(
+        ["-W", "--keep-going", "-q", "-E", "-j", "auto", "-c", str(DOCS)]
+        + ["-d", str(DOCS / "build/doctrees"), str(SOURCE), str(BUILT)]
+    )
+    if status == 0:
+        print(f"The site: {BUILT / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""What Sphinx and its extensions do not do by themselves, and the site needs."""
+
+import json
+import os
+import posixpath
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).resolve().parent.parent
+
+REPOSITORY = "/".join(os.environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY"))
+
+
+def cells_can_be_linked(app: Sphinx, document: nodes.document) -> None:
+    """Give each cell of code the anchor that JupyterLab gives it: ``#cell-id=…``."""
+    path = Path(app.env.doc2path(app.env.docname))
+    if path.suffix != ".ipynb":
+        return
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    slugs = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
+    for node in document.findall(nodes.container):
+        if node.get("nb_element") == "cell_code":
+            anchor = f"cell-id={cells[node['cell_index']]['id']}"
+            node["ids"].append(anchor)
+            slugs[anchor] = (None, anchor, "")  # where myst_parser looks a target up
+
+
+def produced(path: Path) -> dict:
+    """The day and the versions that ``make refresh`` wrote into a notebook."""
+    return json.loads(path.read_text(encoding="utf-8"))["metadata"].get("produced", {})
+
+
+def says_on_what_it_was_produced(app: Sphinx, document: nodes.document) -> None:
+    """Write under the title where the outputs come from, and where the notebook is to be had."""
+    docname = app.env.docname
+    path = Path(app.env.doc2path(docname))
+    if path.suffix == ".ipynb":
+        line = produced_line([path])
+        source = posixpath.relpath(f"_sources/{docname}.ipynb", posixpath.dirname(docname))
+        line += [nodes.reference("", "Download the notebook", refuri=source), nodes.Text(".")]
+    elif docname == "notebooks/errors":
+        line = produced_line(sorted(path.parent.glob("*.ipynb")))
+    elif docname == "index":
+        line = produced_line([path.parent / "notebooks/04_checkpoints.ipynb"])
+    else:
+        return
+    paragraph = nodes.paragraph("", "", *line, classes=["produced"])
+    for box in document.findall(nodes.container):
+        if "telling-figure" in box["classes"]:
+            box += paragraph
+            return
+    next(document.findall(nodes.title)).parent.insert(1, paragraph)
+
+
+def produced_line(paths: list[Path]) -> list[nodes.Node]:
+    """What the notebooks say of their outputs; nothing if they have none."""
+    stories = [story for story in map(produced, paths) if story]
+    if not stories:
+        return []
+    days = sorted({story["day"] for story in stories})
+    systems = sorted({story["system"] for story in stories})
+    versions = {f"{k} {v}" for story in stories for k, v in story["versions"].items()}
+    versions = sorted(versions, key=lambda v: (not v.startswith(("Python", "torch ")), v.lower()))
+    when = " to ".join(dict.fromkeys([days[0], days[-1]]))
+    text = f"Outputs of {when}, by {', '.join(versions)} on {' and '.join(systems)}. "
+    return [nodes.Text(text)]
+
+
+def files_that_are_no_python(app: Sphinx, document: nodes.document) -> None:
+    """What a cell writes to a file that is no Python is not coloured as if it were."""
+    for block in document.findall(nodes.literal_block):
+        first = block.astext().partition("\n")[0]
+        if first.startswith("%%writefile") and not first.endswith(".py"):
+            block["language"] = "text"
+
+
+def links_into_the_repository(app: Sphinx, document: nodes.document) -> None:
+    """What is only in the repository is linked there, if it is known where that is."""
+    folder = posixpath.dirname(app.env.docname)
+    for node in list(document.findall(addnodes.pending_xref)):
+        target = posixpath.normpath(posixpath.join(folder, node["reftarget"]))
+        if node["reftype"] != "myst" or node["refdomain"] or not (ROOT / target).exists():
+            continue
+        inner = node[0]
+        if page := {"README.md": "index", "notebooks/exercises/release": "exercises"}.get(target):
+            node.update_all_atts({"refdomain": "doc", "reftarget": page}, replace=True)
+            node["reftargetid"] = None
+        elif REPOSITORY:
+            node.replace_self(
+                nodes.reference("", "", inner, refuri=f"{REPOSITORY}/blob/main/{target}")
+            )
+        else:
+            node.replace_self(inner)
+
+
+def errors_are_entries(app: Sphinx, document: nodes.document) -> None:
+    """Put each error and what belongs to it into a box, which the search field shows or hides.
+
+    The field (``static/errors.js``) takes the place of the paragraph that says what to do without.
+
+    A section of errors begins with a text, as each of its entries does; one of troubles that have
+    no text begins with a line in bold type.
+    """
+    if app.env.docname != "notebooks/errors":
+        return
+    (page,) = [child for child in document.children if isinstance(child, nodes.section)]
+    next(page.findall(nodes.paragraph))["classes"].append("without-field")
+    for section in [child for child in page.children if isinstance(child, nodes.section)]:
+        title, *parts = section.children
+        text_first = isinstance(parts[0], nodes.literal_block)
+        entries: list[nodes.container] = []
+        for part in parts:
+            bold = "".join(strong.astext() for strong in part.findall(nodes.strong))
+            if isinstance(part, nodes.literal_block) if text_first else part.astext() == bold:
+                entries.append(nodes.container(classes=["error-entry"]))
+            entries[-1] += part
+        section.children = [title]
+        section += entries
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    for change in (
+        cells_can_be_linked,
+        files_that_are_no_python,
+        links_into_the_repository,
+        errors_are_entries,
+        says_on_what_it_was_produced,
+    ):
+        app.connect("doctree-read", change)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

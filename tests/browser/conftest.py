@@ -1,0 +1,80 @@
+"""What the tests in a browser share: the browser, a server for what was built, and a watch."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from anatomy import ROOT
+from playwright.sync_api import Browser, Page, sync_playwright
+
+BUILT = ROOT / "docs/build"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium as the system has it; BROWSER_PATH says where it is, if it has another name."""
+    path = os.environ.get("BROWSER_PATH") or next(filter(None, map(shutil.which, NAMES)), None)
+    assert path, f"None of {', '.join(NAMES)} is here: install Chromium, or set BROWSER_PATH."
+    # Chromium's own sandbox refuses to start as root, as which containers run.
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with sync_playwright() as playwright:
+        options = ["--disable-gpu", "--disable-background-networking"]
+        options += ["--no-sandbox"] if as_root else []
+        found = playwright.chromium.launch(executable_path=path, args=options)
+        yield found
+        found.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def serve(folder: Path) -> Iterator[str]:
+    """Serve a folder to this machine alone; yields the address, without a slash at its end."""
+    handler = partial(Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    yield from serve(BUILT / "site")
+
+
+@pytest.fixture(scope="session")
+def decks() -> Iterator[str]:
+    yield from serve(BUILT / "slides")
+
+
+class Watch:
+    """What a page complained of, and which other hosts it asked."""
+
+    def __init__(self, page: Page, home: str) -> None:
+        self.problems: list[str] = []
+        self.home = urlsplit(home).netloc
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        page.on("request", lambda request: self._asked(request.url))
+        page.on("response", lambda answer: self._answered(answer.status, answer.url))
+
+    def _said(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console: {message.text}")
+
+    def _asked(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != self.home:
+            self.problems.append(f"asked another host: {url}")
+
+    def _answered(self, status: int, url: str) -> None:
+        if status >= 400:
+            self.problems.append(f"answered {status}: {url}")

@@ -1,0 +1,41 @@
+"""The decks that `make slides` makes, walked through with a teacher's one key."""
+
+import re
+
+import pytest
+from anatomy import NOTEBOOKS
+from conftest import Watch
+
+# What stands on the slide that is shown, and how far it reaches below the slide's lower edge.
+SHOWN = """() => {
+  const slide = Reveal.getCurrentSlide(), scale = Reveal.getScale();
+  const bottom = slide.getBoundingClientRect().top + slide.scrollHeight * scale;
+  const images = [...slide.querySelectorAll("img")];
+  return {
+    text: slide.innerText,
+    over: Math.round(bottom - window.innerHeight),
+    broken: images.filter((image) => !image.complete || !image.naturalWidth).length,
+  };
+}"""
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_one_key_leads_through_a_deck_to_its_end(browser, decks, path):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    watch = Watch(page, decks)
+    page.goto(f"{decks}/{path.stem}.html", wait_until="networkidle")
+    page.wait_for_function("Reveal.isReady()")
+    seen, over = [], []
+    for _ in range(400):
+        shown = page.evaluate(SHOWN)
+        assert not shown["broken"]
+        seen.append(shown["text"])
+        if shown["over"] > 12:  # the margin below the last line
+            over.append(shown["text"])
+        if page.evaluate("Reveal.isLastSlide() && !Reveal.availableFragments().next"):
+            break
+        page.keyboard.press("Space")
+    assert re.search(r"^Where next$", "\n".join(seen[-3:]), re.MULTILINE)
+    assert over == []
+    assert watch.problems == []
+    page.close()

@@ -1,0 +1,105 @@
+"""Each notebook in a real JupyterLab: opened and run as a reader does it, and looked at."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from anatomy import NOTEBOOKS
+from playwright.sync_api import expect
+
+MINUTE = 60_000  # in Playwright's milliseconds
+
+# All cells stay in the page, also those that are not in sight, so that they can be looked at.
+SETTINGS = {"windowingMode": "none"}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on a copy of the notebooks; yields its address and its token."""
+    home = tmp_path_factory.mktemp("lab")
+    for path in NOTEBOOKS:
+        (home / "notebooks").mkdir(exist_ok=True)
+        shutil.copy(path, home / "notebooks")
+    settings = home / "settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(SETTINGS))
+    own = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    own |= {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
+    command += [f"--ServerApp.root_dir={home / 'notebooks'}", "--ServerApp.port=0"]
+    command += ["--LabApp.expose_app_in_browser=True"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    with open(home / "log", "w") as log:
+        environment = os.environ | {name: str(home / folder) for name, folder in own.items()}
+        process = subprocess.Popen(
+            command, cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        until = time.monotonic() + 60
+        while not (started := list((home / "runtime").glob("jpserver-*.json"))):
+            assert process.poll() is None and time.monotonic() < until, (home / "log").read_text()
+            time.sleep(0.1)
+        server = json.loads(started[0].read_text())
+        yield server["url"], server["token"]
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def content(notebook):
+    """Each error with the number of its cell, and how many figures and progress bars there are."""
+    outputs = [
+        (n, output) for n, cell in enumerate(notebook.cells) for output in cell.get("outputs", [])
+    ]
+    errors = [(n, output.ename) for n, output in outputs if output.output_type == "error"]
+    figures = sum("image/png" in output.get("data", {}) for _, output in outputs)
+    bars = sum(output.get("text", "").count("█ ") for _, output in outputs)
+    return errors, figures, bars
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_run_all_cells_runs_a_notebook_to_its_end(browser, lab, path):
+    url, token = lab
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{url}lab/tree/{path.name}?reset&token={token}")
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    expect(cells).to_have_count(len(code), timeout=MINUTE)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=MINUTE)
+
+    # What is stored is taken away first: what is there in the end is of this run.
+    page.get_by_role("menuitem", name="Edit", exact=True).click()
+    page.get_by_role("menuitem", name="Clear Outputs of All Cells").click()
+    expect(page.locator(".jp-OutputArea-output")).to_have_count(0)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(cells.last.locator(".jp-InputPrompt")).to_have_text(
+        f"[{len(code)}]:", timeout=4 * MINUTE
+    )
+    prompts = cells.locator(".jp-InputPrompt").all_inner_texts()
+    assert prompts == [f"[{n}]:" for n in range(1, len(code) + 1)]
+
+    errors, figures, bars = content(nbformat.read(path, as_version=4))
+    now = page.evaluate("window.jupyterapp.shell.currentWidget.content.model.toJSON()")
+    assert content(nbformat.from_dict(now))[0] == errors
+    shown = page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts()
+    for _, name in errors:
+        assert any(text.startswith(name) for text in shown)
+    images = page.locator(".jp-OutputArea-output img")
+    expect(images).to_have_count(figures)
+    assert images.evaluate_all("all => all.every(image => image.naturalWidth > 0)")
+    outputs = page.locator("[data-mime-type='application/vnd.jupyter.stdout']").all_inner_texts()
+    assert sum(text.count("█ ") for text in outputs) == bars
+    assert problems == []
+    page.evaluate("window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    context.close()

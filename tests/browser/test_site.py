@@ -1,0 +1,362 @@
+"""The web site as a reader has it: each page in Chromium, light and dark, wide and narrow."""
+
+import re
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from anatomy import NOTEBOOKS, ROOT
+from bs4 import BeautifulSoup
+from conftest import BUILT, Watch
+from PIL import Image
+from test_errors import AFTER, BEFORE, ENTRIES
+
+SITE = BUILT / "site"
+PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+PAGES = [path for path in PAGES if not path.startswith("_static/")]  # templates of the theme
+EXERCISES = sorted((ROOT / "notebooks/exercises/release").glob("*/*.ipynb"))
+AXE = ROOT / "docs/node_modules/axe-core/axe.min.js"
+
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+def page_of(notebook):
+    return notebook.relative_to(ROOT).with_suffix(".html").as_posix()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """A function that opens a page of the site and returns it; it must not complain meanwhile."""
+    contexts, watches = [], []
+
+    def open_page(path="index.html", viewport=WIDE, scheme="light", until="load", **options):
+        options |= {"reduced_motion": "reduce"}  # colours are there at once, and do not fade in
+        contexts.append(browser.new_context(viewport=viewport, color_scheme=scheme, **options))
+        page = contexts[-1].new_page()
+        watches.append(Watch(page, site))
+        page.goto(f"{site}/{path}", wait_until=until)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [problem for watch in watches for problem in watch.problems] == []
+
+
+def test_the_site_was_built_and_has_every_notebook():
+    assert {page_of(path) for path in [*NOTEBOOKS, *EXERCISES]} < set(PAGES)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_and_its_images_are_there_and_have_a_text(visit, path):
+    page = visit(path, until="networkidle")
+    assert page.locator("h1:visible").count() == 1
+    images = page.locator("img").evaluate_all(
+        "all => all.map(image => ({"
+        "    source: image.currentSrc.slice(0, 80), alt: image.alt.trim(),"
+        "    loaded: image.loading === 'lazy' || image.naturalWidth > 0 }))"
+    )
+    assert [image for image in images if not image["alt"] or not image["loaded"]] == []
+
+
+STICKS_OUT = """() => {
+  const within = (element) => {
+    for (let box = element; box && box !== document.body; box = box.parentElement)
+      if (box !== element && getComputedStyle(box).overflowX !== "visible") return true;
+    return element.getBoundingClientRect().right <= window.innerWidth + 1;
+  };
+  const out = [...document.querySelectorAll(".bd-article *")].filter((one) => !within(one));
+  return out.map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 60)}`);
+}"""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_does_not_scroll_sideways_on_a_telephone(visit, path):
+    page = visit(path, NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert page.evaluate(STICKS_OUT) == []
+
+
+def violations(page):
+    """What axe-core finds wrong with a page as it stands."""
+    page.add_script_tag(path=AXE)
+    only = "{ resultTypes: ['violations'] }"
+    return page.evaluate(f"axe.run({only}).then((result) => result.violations)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_accessible(visit, path, scheme):
+    for viewport in (WIDE, NARROW):
+        page = visit(path, viewport, scheme)
+        serious = [
+            f"{problem['id']}: {node['html'][:200]}"
+            for problem in violations(page)
+            if problem["impact"] in ("serious", "critical")
+            for node in problem["nodes"]
+        ]
+        assert serious == []
+
+
+def test_axe_finds_what_is_wrong(visit):
+    page = visit()
+    page.evaluate("document.querySelector('img').removeAttribute('alt')")
+    assert "image-alt" in [problem["id"] for problem in violations(page)]
+
+
+def soup(path):
+    return BeautifulSoup((SITE / path).read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_internal_link_and_anchor_resolves(path):
+    broken = []
+    page = soup(path)
+    targets = [tag.get("href") or tag.get("src") for tag in page.find_all(["a", "link", "script"])]
+    for target in filter(None, targets):
+        url = urlsplit(target)
+        if url.scheme or url.netloc:
+            continue
+        file = (SITE / path).parent / unquote(url.path) if url.path else SITE / path
+        if not file.is_file():
+            broken.append(target)
+        elif url.fragment and file.suffix == ".html":
+            there = page if file == SITE / path else soup(file.resolve().relative_to(SITE))
+            if not there.find(id=unquote(url.fragment)):
+                broken.append(target)
+    assert broken == []
+
+
+def test_the_front_page_shows_what_it_is_about_in_one_screen(visit):
+    page = visit()
+    for what in (
+        page.get_by_text("stop a training and resume it"),
+        page.get_by_text("load a model that hardly fits, onto"),
+        page.get_by_text("make lab"),
+        page.get_by_text("make test").first,
+        page.locator(".first-screen img"),
+    ):
+        box = what.bounding_box()
+        assert box["y"] + box["height"] <= WIDE["height"]
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_map_leads_to_every_notebook(visit, viewport):
+    page = visit(viewport=viewport)
+    seen = page.locator("svg.course-map:visible")
+    assert seen.count() == 1
+    links = seen.locator("a")
+    assert links.evaluate_all("all => all.map(link => link.getAttribute('href'))") == [
+        page_of(path) for path in NOTEBOOKS
+    ]
+    inside = """link => {
+      const box = link.querySelector("rect").getBBox(), text = link.querySelector("text").getBBox();
+      return box.x <= text.x && text.x + text.width <= box.x + box.width
+        && box.y <= text.y && text.y + text.height <= box.y + box.height;
+    }"""
+    assert all(link.evaluate(inside) for link in links.all())
+    links.nth(6).click()
+    page.wait_for_url("**/07_exact_resume.html")
+
+
+def test_the_dark_theme_can_be_chosen_and_stays(visit):
+    page = visit()
+
+    def lightness():
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) / 765
+
+    assert lightness() > 0.9
+    page.get_by_role("button", name="Color mode").click()
+    page.get_by_role("button", name="Dark").click()
+    assert lightness() < 0.2
+    page.get_by_role("link", name="Begin with notebook 1").click()
+    page.wait_for_load_state("networkidle")
+    assert lightness() < 0.2
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_figures_can_be_read_in_the_dark_theme(visit, tmp_path, path):
+    page = visit(page_of(path), scheme="dark")
+    for figure in page.locator(".cell_output img").all():
+        figure.screenshot(path=tmp_path / "figure.png")
+        darkest, lightest = Image.open(tmp_path / "figure.png").convert("L").getextrema()
+        linear = [(level / 255) ** 2.2 + 0.05 for level in (darkest, lightest)]
+        assert linear[1] / linear[0] >= 7  # WCAG's enhanced contrast, for text
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        ("safetensors", "notebooks/10_inside_the_file.html"),
+        ("warm start", "notebooks/09_warm_start.html"),
+        ("Unsupported operand 118", "notebooks/errors.html"),
+        ("RNG state must be a torch.ByteTensor", "notebooks/errors.html"),
+        ("byte_map", "helpers.html"),
+    ],
+)
+def test_the_search_finds_a_term_and_an_error(visit, words, path):
+    page = visit()
+    page.keyboard.press("Control+k")
+    page.keyboard.type(words)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html*")
+    page.locator(f"#search-results a[href*='{path}']").first.wait_for()
+
+
+def test_the_copy_button_copies_the_code_of_its_cell(visit):
+    page = visit(page_of(NOTEBOOKS[1]), permissions=["clipboard-read", "clipboard-write"])
+    code = [c for c in nbformat.read(NOTEBOOKS[1], as_version=4).cells if c.cell_type == "code"]
+    buttons = page.locator("button.copybtn")
+    assert buttons.count() == len(code)
+    for number in (0, 1, len(code) - 1):
+        buttons.nth(number).hover(force=True)
+        buttons.nth(number).click()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.strip() == code[number].source.strip()
+
+
+@pytest.mark.parametrize(
+    "path", [*NOTEBOOKS, *EXERCISES], ids=lambda path: path.parent.name + "/" + path.stem
+)
+def test_a_notebook_can_be_downloaded_from_its_page(visit, path):
+    page = visit(page_of(path))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the notebook").click()
+    assert download.value.suggested_filename == path.name
+    with open(download.value.path(), "rb") as file:
+        assert file.read() == path.read_bytes()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_says_when_and_on_what_its_outputs_were_produced(visit, path):
+    produced = nbformat.read(path, as_version=4).metadata.produced
+    line = visit(page_of(path)).locator(".produced").inner_text()
+    assert produced.day in line and produced.system in line
+    for name, version in produced.versions.items():
+        assert f"{name} {version}" in line
+
+
+def test_the_front_page_and_the_index_of_errors_say_it_too(visit):
+    torch = nbformat.read(NOTEBOOKS[0], as_version=4).metadata.produced.versions.torch
+    for path in ("index.html", "notebooks/errors.html"):
+        assert f"torch {torch}" in visit(path).locator(".produced").inner_text()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_paper_shows_all_of_a_page_and_nothing_but_it(visit, path):
+    page = visit(path)
+    page.emulate_media(media="print")
+    assert (
+        not page.locator(".bd-sidebar-primary, .bd-sidebar-secondary, .copybtn")
+        .locator("visible=true")
+        .count()
+    )
+    cut = (
+        "all => all.filter(text => text.scrollWidth > text.clientWidth + 1).map(t => t.textContent)"
+    )
+    assert page.locator(".bd-article pre").evaluate_all(cut) == []
+
+
+def test_a_long_output_is_cut_on_a_telephone_and_a_button_shows_it(visit):
+    page = visit("notebooks/07_exact_resume.html", NARROW)
+    output = page.locator(".output.cut").first
+    button, text = output.locator("button"), output.locator("pre")
+    assert button.get_attribute("aria-expanded") == "false"
+    height = text.bounding_box()["height"]
+    assert height < NARROW["height"] / 2
+    button.click()
+    assert page.locator("button[aria-expanded=true]").count() == 1
+    assert (
+        page.locator(".output pre").filter(has_text="Weights only").first.bounding_box()["height"]
+        > height
+    )
+    page.locator("button[aria-expanded=true]").click()
+    assert text.bounding_box()["height"] == height
+
+
+# The index of errors, with a field that finds what is pasted into it.
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/home/ada/thesis/train.py", line 214, in <module>
+    main()
+  File "/home/ada/.venv/lib/python3.12/site-packages/torch/nn/modules/module.py", line 2581, in load
+    raise error
+"""
+
+
+def renamed(text):
+    """The text as it would come from somebody else's program, with other names and numbers."""
+    text = re.sub(r"\bLeNet\b", "UNetLarge", text)
+    text = re.sub(r"\b(conv|fc|net|layer)\d?(?=\.)", "encoder.block3", text)
+    text = re.sub(r"'[^']*\.(pt|pth|tar|safetensors)'", "'/mnt/data/ada/run 7/best.pt'", text)
+    return text if "operand" in text or "Errno" in text else re.sub(r"\d+", "1729", text)
+
+
+def pieces(text, size=8):
+    """The text in pieces of so many words."""
+    words = text.split()
+    return [" ".join(words[n : n + size]) for n in range(0, max(1, len(words) - size + 1), size)]
+
+
+@pytest.fixture(scope="module")
+def errors(browser, site):
+    page = browser.new_page(viewport=WIDE)
+    page.goto(f"{site}/notebooks/errors.html", wait_until="networkidle")
+
+    def found(pasted):
+        """The cells that the entries which are shown for a text lead to, the best one first."""
+        page.get_by_label("Paste your error").fill(pasted)
+        links = page.locator(".error-results .error-entry")
+        return links.evaluate_all(
+            "all => all.map(entry => [...entry.querySelectorAll('a')]"
+            "    .map(link => decodeURIComponent(link.hash.slice('#cell-id='.length))))"
+        ), page.get_by_role("status").inner_text()
+
+    yield found
+    page.close()
+
+
+ERRORS = ENTRIES[: BEFORE.count("```text")]
+TROUBLES = re.findall(r"^\*\*([^:\n]+)\*\*$", AFTER, re.MULTILINE)
+
+
+@pytest.mark.parametrize("entry", ERRORS, ids=[f"{entry[1]}-{entry[4]}" for entry in ERRORS])
+def test_an_error_is_found_by_any_piece_of_it(errors, entry):
+    text, _, _, _, cell = entry
+    for pasted in (text, TRACEBACK + text, "\x1b[31m" + renamed(text) + "\x1b[0m", *pieces(text)):
+        found, _ = errors(pasted)
+        assert any(cell in links for links in found), pasted
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_trouble_without_an_error_is_found_by_its_words(errors, trouble):
+    cell = ENTRIES[len(ERRORS) + TROUBLES.index(trouble)][4]
+    found, _ = errors(trouble.replace("`", ""))
+    assert cell in found[0]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "hello world",
+        "ValueError: too many values to unpack (expected 2)",
+        "CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 7.79 GiB total capacity)",
+        "RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x784 and 100x10)",
+    ],
+)
+def test_an_error_that_is_not_there_is_not_found(errors, foreign):
+    found, said = errors(foreign)
+    assert found == [] and said.startswith("None of the texts here fits.")
+
+
+def test_an_empty_field_shows_all_errors(errors, visit):
+    found, said = errors("")
+    assert found == [] and said == f"{len(ENTRIES)} texts are here."
+    assert visit("notebooks/errors.html").locator(".error-entry:visible").count() == len(ENTRIES)
+
+
+def test_a_link_can_carry_the_error(visit):
+    page = visit("notebooks/errors.html?error=Unsupported%20operand%20118")
+    assert page.get_by_label("Paste your error").input_value() == "Unsupported operand 118"
+    assert "Git LFS" in page.locator(".error-entry:visible").first.inner_text()
