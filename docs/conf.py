@@ -1,5 +1,6 @@
 """What Sphinx is told of the site; ``make site`` calls it."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,3 +36,8 @@ html_use_index = html_domain_indices = False
 html_copy_source = True
 html_theme_options: dict[str, Any] = {"navbar_persistent": [], "max_navbar_depth": 1}
 copybutton_selector = "div[class*=highlight-]:not(.output) > div.highlight > pre"  # no outputs
+
+if "GITHUB_REPOSITORY" in os.environ:  # GitHub's own machines say what they build the site of
+    repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
+    html_theme_options |= {"repository_url": repository, "repository_provider": "github"}
+    html_theme_options |= {"use_repository_button": True}

@@ -151,7 +151,7 @@ def picture(name: str, stops: dict[int, Stop], boxes: dict, sideways: bool) -> s
         box = boxes[number]
         lines = textwrap.wrap(f"{number} · {stop.title}", width=int((box.width - 18) / 6.8))
         first = box.y + box.height / 2 + 4.5 - 8 * (len(lines) - 1)
-        text = "".join(
+        text = " ".join(
             f'<tspan x="{box.x + 10:g}" y="{first + 16 * n:g}">{html.escape(line)}</tspan>'
             for n, line in enumerate(lines)
         )

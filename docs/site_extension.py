@@ -1,7 +1,6 @@
 """What Sphinx and its extensions do not do by themselves, and the site needs."""
 
 import json
-import os
 import posixpath
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parent.parent
-
-REPOSITORY = "/".join(os.environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY"))
 
 
 def cells_can_be_linked(app: Sphinx, document: nodes.document) -> None:
@@ -80,6 +77,7 @@ def files_that_are_no_python(app: Sphinx, document: nodes.document) -> None:
 def links_into_the_repository(app: Sphinx, document: nodes.document) -> None:
     """What is only in the repository is linked there, if it is known where that is."""
     folder = posixpath.dirname(app.env.docname)
+    repository = app.config.html_theme_options.get("repository_url")
     for node in list(document.findall(addnodes.pending_xref)):
         target = posixpath.normpath(posixpath.join(folder, node["reftarget"]))
         if node["reftype"] != "myst" or node["refdomain"] or not (ROOT / target).exists():
@@ -88,10 +86,9 @@ def links_into_the_repository(app: Sphinx, document: nodes.document) -> None:
         if page := {"README.md": "index", "notebooks/exercises/release": "exercises"}.get(target):
             node.update_all_atts({"refdomain": "doc", "reftarget": page}, replace=True)
             node["reftargetid"] = None
-        elif REPOSITORY:
-            node.replace_self(
-                nodes.reference("", "", inner, refuri=f"{REPOSITORY}/blob/main/{target}")
-            )
+        elif repository:
+            address = f"{repository}/blob/main/{target}"
+            node.replace_self(nodes.reference("", "", inner, refuri=address))
         else:
             node.replace_self(inner)
 

@@ -88,9 +88,22 @@ def test_the_workflow_runs_the_lowest_supported_torch_and_the_pinned_one():
     assert set(re.findall(r"ubuntu|macos|windows", WORKFLOW)) == {"ubuntu", "macos", "windows"}
 
 
-def test_ci_calls_make_test():
+def test_ci_runs_all_tests():
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
-    assert re.search(r"^make test$", script, re.MULTILINE)
+    assert script.splitlines()[-2:] == ["make test", "make test-browser"]
+
+
+def test_the_site_is_built_on_each_push_and_published_from_main_alone():
+    text = (ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow[True] == {"push": None, "pull_request": None}  # YAML reads `on` as true
+    steps = workflow["jobs"]["build"]["steps"]
+    runs = [step["run"] for step in steps if "run" in step]
+    assert runs == ["make site", "make test-browser"]
+    (kept,) = [step for step in steps if "upload-artifact" in step.get("uses", "")]
+    assert "if" not in kept and kept["with"]["path"] == "docs/build/site"
+    publish = workflow["jobs"]["publish"]
+    assert publish["needs"] == "build" and "refs/heads/main" in publish["if"]
 
 
 def test_the_readme_shows_both_commands_in_its_first_screen():
