@@ -1,13 +1,7 @@
 """What Sphinx is told of the site; ``make site`` calls it."""
 
 import os
-import sys
-from pathlib import Path
 from typing import Any
-
-DOCS = Path(__file__).resolve().parent
-ROOT = DOCS.parent
-sys.path.insert(0, str(ROOT))  # autodoc imports the helpers
 
 project = "Saving and loading PyTorch models"
 author = "The authors of the course"
