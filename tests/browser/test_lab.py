@@ -66,6 +66,12 @@ def content(notebook):
     return errors, figures, bars
 
 
+# The indicator in the toolbar says `idle` too early, and *Run All Cells* would then do nothing.
+READY = """() => {
+  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  const kernel = context?.isReady && context.session?.kernel;
+  return kernel && kernel.connectionStatus === "connected" && kernel.status === "idle";
+}"""
 RAN = """(last) => {
   const prompts = document.querySelectorAll(".jp-Notebook .jp-CodeCell .jp-InputPrompt");
   return prompts[prompts.length - 1].textContent === `[${last}]:`;
@@ -83,7 +89,7 @@ def test_run_all_cells_runs_a_notebook_to_its_end(browser, lab, path):
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     expect(cells).to_have_count(len(code), timeout=MINUTE)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=MINUTE)
+    page.wait_for_function(READY, timeout=MINUTE)
 
     # What is stored is taken away first: what is there in the end is of this run.
     page.get_by_role("menuitem", name="Edit", exact=True).click()
