@@ -41,18 +41,18 @@ def collect() -> None:
     (SOURCE / "map.html").write_text(draw(ROOT / "notebooks"), encoding="utf-8")
 
 
-def main() -> int:
-    """Build the site into ``BUILT``; returns Sphinx's exit status, 0 if there was no warning."""
+def main(built: Path = BUILT) -> int:
+    """Build the site into a folder; returns Sphinx's exit status, 0 if there was no warning."""
     collect()
-    shutil.rmtree(BUILT, ignore_errors=True)
+    shutil.rmtree(built, ignore_errors=True)
     status = build_main(
         ["-W", "--keep-going", "-q", "-E", "-j", "auto", "-c", str(DOCS)]
-        + ["-d", str(DOCS / "build/doctrees"), str(SOURCE), str(BUILT)]
+        + ["-d", str(DOCS / "build/doctrees"), str(SOURCE), str(built)]
     )
     if status == 0:
-        print(f"The site: {BUILT / 'index.html'}")
+        print(f"The site: {built / 'index.html'}")
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(Path, sys.argv[1:])))

@@ -1,6 +1,9 @@
 """The web site as a reader has it: each page in Chromium, light and dark, wide and narrow."""
 
+import os
 import re
+import subprocess
+import sys
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -45,6 +48,43 @@ def visit(browser, site):
 
 def test_the_site_was_built_and_has_every_notebook():
     assert {page_of(path) for path in [*NOTEBOOKS, *EXERCISES]} < set(PAGES)
+
+
+def build(folder, code="", **environment):
+    """Build the site once more, elsewhere; ``code`` runs before, in the same process."""
+    lines = ["import sys", "from pathlib import Path", "import make_site as made", code]
+    lines += ["sys.exit(made.main(Path(sys.argv[1])))"]
+    return subprocess.run(
+        [sys.executable, "-c", "\n".join(lines), folder],
+        cwd=ROOT / "docs",
+        env=os.environ | environment,
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+
+SPOILED = """
+def collect(collect=made.collect):
+    collect()
+    page = made.SOURCE / "notebooks/errors.md"
+    page.write_text(page.read_text().replace("#cell-id=", "#cell-id=no-", 1))
+made.collect = collect
+"""
+
+
+def test_a_link_that_leads_nowhere_stops_the_build(tmp_path):
+    done = build(tmp_path, SPOILED)
+    assert done.returncode != 0
+    assert "local id not found in doc 'notebooks/03_entire_model'" in done.stderr
+
+
+def test_where_the_repository_is_known_pages_lead_to_what_is_only_there(tmp_path):
+    known = {"GITHUB_SERVER_URL": "https://example.org", "GITHUB_REPOSITORY": "ada/course"}
+    done = build(tmp_path, **known)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "TEACHING.html").read_text(encoding="utf-8")
+    assert 'href="https://example.org/ada/course/blob/main/tests/anatomy.py"' in page
+    assert 'href="exercises.html"' in page
 
 
 @pytest.mark.parametrize("path", PAGES)

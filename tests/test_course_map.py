@@ -1,0 +1,54 @@
+"""The map on the site's front page says what the notebooks say that they build on."""
+
+import re
+import sys
+from itertools import combinations
+from xml.etree import ElementTree
+
+import pytest
+from anatomy import NOTEBOOKS, ROOT
+
+sys.path.insert(0, str(ROOT / "docs"))
+import course_map
+
+STOPS = course_map.read(ROOT / "notebooks")
+ARROWS = course_map.arrows(STOPS)
+
+
+def all_before(number, steps):
+    direct = {start for start, end in steps if end == number}
+    return direct.union(*(all_before(start, steps) for start in direct))
+
+
+def test_every_notebook_is_on_the_map():
+    assert [stop.path for stop in STOPS.values()] == NOTEBOOKS
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_arrows_lead_to_a_notebook_from_all_that_it_builds_on(number):
+    said = [(start, stop.number) for stop in STOPS.values() for start in stop.builds_on]
+    assert all_before(number, ARROWS) == all_before(number, said)
+
+
+def test_no_arrow_says_what_follows_from_others():
+    for arrow in ARROWS:
+        others = [other for other in ARROWS if other != arrow]
+        assert arrow[0] not in all_before(arrow[1], others)
+
+
+@pytest.mark.parametrize("layout", [course_map.wide, course_map.narrow])
+def test_no_box_stands_on_another_nor_on_an_arrow_that_passes(layout):
+    boxes = layout(STOPS).values()
+    for a, b in combinations(boxes, 2):
+        apart_sideways = a.x + a.width <= b.x or b.x + b.width <= a.x
+        assert apart_sideways or a.y + a.height <= b.y or b.y + b.height <= a.y
+
+
+def test_the_picture_is_well_formed_and_its_arrows_lead_onwards():
+    wide, narrow = re.findall(r"<svg.*?</svg>", course_map.draw(ROOT / "notebooks"), re.DOTALL)
+    for text in (wide, narrow):
+        picture = ElementTree.fromstring(text)
+        assert len(picture.findall("a")) == len(STOPS)
+        heads = [path for path in picture.findall("path") if path.get("class") == "head"]
+        assert len(heads) == len(ARROWS)
+    assert all(STOPS[start].number < end for start, end in ARROWS)
