@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 project = "Saving and loading PyTorch models"
-author = "The authors of the course"
+author = "the authors of the course"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]
 extensions += ["site_extension"]
 language = "en"
@@ -28,7 +28,11 @@ html_js_files = [(name, {"defer": "defer"}) for name in ("errors.js", "site.js")
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it
 html_use_index = html_domain_indices = False
 html_copy_source = True
-html_theme_options: dict[str, Any] = {"navbar_persistent": [], "max_navbar_depth": 1}
+html_theme_options: dict[str, Any] = {
+    "navbar_persistent": [],
+    "max_navbar_depth": 1,
+    "extra_footer": "The code is under the MIT licence, the prose under CC BY 4.0.",
+}
 copybutton_selector = "div[class*=highlight-]:not(.output) > div.highlight > pre"  # no outputs
 
 if "GITHUB_REPOSITORY" in os.environ:  # GitHub's own machines say what they build the site of
