@@ -10,7 +10,7 @@ extensions += ["site_extension"]
 language = "en"
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["attrs_block", "colon_fence"]
+myst_enable_extensions = ["colon_fence"]
 nb_execution_mode = "off"  # the outputs are those that are stored
 nb_render_error_lexer = "text"
 
@@ -27,7 +27,6 @@ html_css_files = ["site.css"]
 html_js_files = [(name, {"defer": "defer"}) for name in ("errors.js", "site.js")]
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it
 html_use_index = html_domain_indices = False
-html_copy_source = True
 html_theme_options: dict[str, Any] = {
     "navbar_persistent": [],
     "max_navbar_depth": 1,

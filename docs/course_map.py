@@ -9,7 +9,7 @@ import re
 import textwrap
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations, pairwise, permutations, product
+from itertools import combinations, pairwise, permutations
 from pathlib import Path
 
 import nbformat
@@ -35,6 +35,10 @@ class Box:
     y: float
     width: float
     height: float
+
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
 
 
 def read(folder: Path) -> dict[int, Stop]:
@@ -86,7 +90,6 @@ def columns(stops: dict[int, Stop]) -> list[tuple[int | tuple[int, int], ...]]:
             if right != end:
                 found[column + 1].append(right)
 
-    @cache
     def cost(column: int, left: tuple, right: tuple) -> tuple[int, float]:
         """How many arrows cross between two columns, and how far they go up or down."""
         steps = [
@@ -96,11 +99,18 @@ def columns(stops: dict[int, Stop]) -> list[tuple[int | tuple[int, int], ...]]:
         crossing = sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(steps, 2))
         return crossing, sum((a - b) ** 2 for a, b in steps)
 
-    def total(order: tuple) -> tuple[int, float]:
-        costs = [cost(n, *two) for n, two in enumerate(pairwise(order))]
-        return sum(crossing for crossing, _ in costs), sum(way for _, way in costs)
-
-    return list(min(product(*map(permutations, found)), key=total))
+    # The best way to each order of a column, from the best ways to those of the column before.
+    best = [(0, 0.0, [trial]) for trial in permutations(found[0])]
+    for n, column in enumerate(found[1:]):
+        longer = []
+        for trial in permutations(column):
+            ways = [(*cost(n, order[-1], trial), *way, order) for *way, order in best]
+            crossing, far, crossed, went, order = min(
+                ways, key=lambda way: (way[0] + way[2], way[1] + way[3])
+            )
+            longer.append((crossing + crossed, far + went, [*order, trial]))
+        best = longer
+    return min(best, key=lambda way: way[:2])[2]
 
 
 def wide(stops: dict[int, Stop]) -> dict[int, Box]:
@@ -133,24 +143,13 @@ def picture(name: str, stops: dict[int, Stop], boxes: dict, sideways: bool) -> s
     ]
     for start, end in arrows(stops):
         a, b = boxes[start], boxes[end]
-        y1, y2 = a.y + a.height / 2, b.y + b.height / 2
-        if sideways:
-            x1, x2, via = a.x + a.width, b.x - 5, boxes.get((start, end))
-            path = f"M{x1:g} {y1:g}"
-            if via:
-                y = via.y + via.height / 2
-                path += curve(x1, y1, via.x, y) + f"H{via.x + via.width:g}"
-                x1, y1 = via.x + via.width, y
-            path += curve(x1, y1, x2, y2)
-        else:
-            out = 4 + 20 * (1 - min(1, (y2 - y1) / height))
-            path = f"M{a.x:g} {y1:g}C{a.x - out:g} {y1:g} {a.x - out:g} {y2:g} {b.x - 5:g} {y2:g}"
-        x, y = b.x - 6, y2
+        path = across(a, b, boxes.get((start, end))) if sideways else down(a, b, height)
+        x, y = b.x - 6, b.middle
         parts.append(f'<path d="{path}"/><path class="head" d="M{x:g} {y - 4:g}l6 4l-6 4z"/>')
     for number, stop in stops.items():
         box = boxes[number]
         lines = textwrap.wrap(f"{number} · {stop.title}", width=int((box.width - 18) / 6.8))
-        first = box.y + box.height / 2 + 4.5 - 8 * (len(lines) - 1)
+        first = box.middle + 4.5 - 8 * (len(lines) - 1)
         text = " ".join(
             f'<tspan x="{box.x + 10:g}" y="{first + 16 * n:g}">{html.escape(line)}</tspan>'
             for n, line in enumerate(lines)
@@ -162,6 +161,21 @@ def picture(name: str, stops: dict[int, Stop], boxes: dict, sideways: bool) -> s
             f"<text>{text}</text></a>"
         )
     return "\n".join([*parts, "</svg>"])
+
+
+def across(a: Box, b: Box, via: Box | None) -> str:
+    """The line of an arrow from the right edge of a box to the left edge of another."""
+    x, y, line = a.x + a.width, a.middle, f"M{a.x + a.width:g} {a.middle:g}"
+    if via:
+        line += curve(x, y, via.x, via.middle) + f"H{via.x + via.width:g}"
+        x, y = via.x + via.width, via.middle
+    return line + curve(x, y, b.x - 5, b.middle)
+
+
+def down(a: Box, b: Box, height: float) -> str:
+    """The line of an arrow between two left edges; the longer it is, the closer to the boxes."""
+    x = a.x - 4 - 20 * (1 - min(1, (b.middle - a.middle) / height))
+    return f"M{a.x:g} {a.middle:g}C{x:g} {a.middle:g} {x:g} {b.middle:g} {b.x - 5:g} {b.middle:g}"
 
 
 def curve(x1: float, y1: float, x2: float, y2: float) -> str:
