@@ -64,7 +64,7 @@ format: setup ## lint and format code and notebooks, drop what a notebook need n
 	$(BIN)/nbstripout --keep-id --extra-keys metadata.language_info $(EXERCISES)
 
 bench: $(VENV)/bench ## measure each notebook, and helpers/checkpoint.py beside its peers
-	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/bench.py $(ARGS)
 	$(BIN)/python tests/bench_checkpoint.py $(ARGS)
 
 hooks: setup ## run `make format` before every commit

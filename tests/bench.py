@@ -1,8 +1,10 @@
 """How long each notebook takes, against what it cannot do without: a kernel with torch in it.
 
-Run by `make bench`. All figures come from one run, and only the ratios mean something elsewhere.
+Run by `make bench`; `make bench ARGS=--long` times the suite as well. All figures come from one
+run, and only the ratios mean something elsewhere.
 """
 
+import argparse
 import subprocess
 import sys
 import time
@@ -42,6 +44,9 @@ def _parse(stamp: str) -> datetime:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--long", action="store_true", help="time the suite as well")
+    long = parser.parse_args().long
     run(FLOOR)  # warms the disk's cache
     rows, floors = [], []
     for path in tqdm(NOTEBOOKS, desc="notebooks"):
@@ -55,15 +60,19 @@ def main() -> None:
     for name, seconds, longest, line in rows:
         print(f"{name:30} {seconds:7.1f} {seconds / floor:7.1f}   {longest:.1f} s: {line[:40]}")
 
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=ROOT, capture_output=True)
-    suite, total = time.perf_counter() - start, sum(seconds for _, seconds, *_ in rows)
-    print(f"\nsuite, in parallel: {suite:.1f} s, {suite / sum(floors):.2f} x the sum of the floors")
-    print(f"notebooks, one after the other: {total:.1f} s, {total / sum(floors):.2f} x that sum")
+    total = sum(seconds for _, seconds, *_ in rows)
+    print(
+        f"\nnotebooks, one after the other: {total:.1f} s, {total / sum(floors):.2f} x the floors"
+    )
     worst, seconds, longest, line = max(rows, key=lambda row: row[1])
     print(f"What dominates: {worst}, and in it {100 * longest / seconds:.0f} % in {line!r}")
-    if done.returncode:
-        sys.exit("The suite failed, so its time means nothing: run `make test`.")
+    if long:
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=ROOT, capture_output=True)
+        suite = time.perf_counter() - start
+        print(f"suite, in parallel: {suite:.1f} s, {suite / sum(floors):.2f} x the floors")
+        if done.returncode:
+            sys.exit("The suite failed, so its time means nothing: run `make test`.")
 
 
 if __name__ == "__main__":
