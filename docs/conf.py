@@ -5,8 +5,8 @@ from typing import Any
 
 project = "Saving and loading PyTorch models"
 author = "the authors of the course"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"]
-extensions += ["site_extension"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions += ["sphinx_copybutton", "site_extension"]
 language = "en"
 
 myst_heading_anchors = 3
