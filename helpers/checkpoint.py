@@ -1,10 +1,6 @@
-"""Checkpoints that survive a crash: saved whole or not at all, verified, restored all or nothing::
+"""Checkpoints that survive a crash: saved whole or not at all, verified, restored all or nothing.
 
-    save("checkpoint.pt", model=model, optimizer=optimizer, epoch=3)
-    rest = restore("checkpoint.pt", model=model, optimizer=optimizer)
-
-A model, an optimizer or anything else with a state is stored as that state, a value as it is. The
-file is an ordinary checkpoint, and ``restore`` reads other programs' too. Only torch is needed.
+The file is an ordinary checkpoint, and this module needs torch and the standard library alone.
 """
 
 import atexit
@@ -17,6 +13,7 @@ import random
 import re
 import sys
 import threading
+import traceback
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -27,13 +24,11 @@ from typing import Any, BinaryIO, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer, lr_scheduler
 from torch.utils.serialization import config
 
 _PROCESS = os.getpid()  # differs in a process that was forked later
 _ANY, _STEP = r"[^.].*\.(pt|pth|tar)", r"step-\d{8,}\.pt"  # the names of checkpoints
-_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # torch < 1.6: torch/serialization.py
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"(\xb5/\xfd", b"Rar!")
 
 
@@ -121,8 +116,8 @@ class Checkpoints(AbstractContextManager):
         keep_best: How many of the best to keep as well.
         metric: The name of the value that tells the best. NaN and None are never the best.
         mode: Whether the highest (``"max"``) or the lowest (``"min"``) is best.
-        background: Whether ``save`` only copies the state, and a thread writes the copy to disk.
-            The next call, and the end of the process, wait for the thread and report its error.
+        background: Whether a thread writes a copy of the state to disk. The next ``save``,
+            ``restore`` or ``close``, and the end of the process, wait for it and report its error.
 
     Raises:
         ValueError: The arguments contradict one another.
@@ -141,11 +136,10 @@ class Checkpoints(AbstractContextManager):
     def __post_init__(self) -> None:
         counts = self.keep_best >= 0 and (self.keep_last is None or self.keep_last >= 1)
         if not counts or self.mode not in ("max", "min") or (self.keep_best and not self.metric):
-            text = "keep_last of 1 or more or None, keep_best with a metric, mode 'max' or 'min'"
+            text = "keep_last >= 1 or None, keep_best with a metric, mode 'max' or 'min'"
             raise ValueError(f"Expected {text}, but this is {self}.")
         self.folder = Path(self.folder).absolute()  # stays the same after os.chdir
-        self._scores: dict[Path, float] = {}
-        self._thread, self._errors = None, []  # errors of saves that are not reported yet
+        self._scores, self._thread, self._errors = {}, None, []  # errors not reported yet
         self.folder.mkdir(exist_ok=True)
         _flush(self.folder.parent)
         self._unknown = self.paths  # another run's, unless this object restores one of them
@@ -158,7 +152,7 @@ class Checkpoints(AbstractContextManager):
 
     @property
     def best(self) -> Path:
-        """The intact checkpoint with the best metric. Raises FileNotFoundError if there is none."""
+        """The checkpoint with the best metric. Raises FileNotFoundError if there is none."""
         for path in self._ranked():
             return path
         raise FileNotFoundError(f"No checkpoint in {self.folder.name!r} has {self.metric!r}.")
@@ -181,7 +175,7 @@ class Checkpoints(AbstractContextManager):
         if not isinstance(score, int | float | None):
             raise SaveError(f"Nothing was saved: {self.metric!r} is {score!r}, and not a number.")
         path, state = self.folder / f"step-{step.__index__():08d}.pt", _collect(parts, True)
-        if self._unknown and path <= self._unknown[-1]:
+        if self._unknown and step <= int(self._unknown[-1].stem.removeprefix("step-")):
             self.keep_last = None
             text = "holds another run, which a restart would resume. Nothing is deleted any more."
             warnings.warn(f"{self.folder.name!r} {text} Use another folder.", stacklevel=2)
@@ -197,6 +191,7 @@ class Checkpoints(AbstractContextManager):
         else:  # also in an exit handler or a forked process, which cannot rely on threads
             self._save(path, state, errors)
         if errors:
+            self._errors += errors[1:]  # reported by the next call
             raise errors.pop(0)  # a variable would keep the error, and all it holds, alive
         return path
 
@@ -207,11 +202,11 @@ class Checkpoints(AbstractContextManager):
         self._unknown = []
         return rest
 
-    def close(self, *_: object) -> None:
+    def close(self, leaving_by: type[BaseException] | None = None, *_: object) -> None:
         """Wait until the last checkpoint is on the disk. Raises SaveError if it was not saved."""
         if self._thread:
             self._thread.join()
-        if self._errors:
+        if self._errors and issubclass(leaving_by or Exception, Exception):  # not by sys.exit(3)
             raise self._errors.pop(0)
 
     wait = __exit__ = close
@@ -227,8 +222,7 @@ class Checkpoints(AbstractContextManager):
         except BaseException as error:
             errors.append(error)
 
-    def _ranked(self) -> list[Path]:
-        """The intact checkpoints that have the metric, the best first; of equals, the older one."""
+    def _ranked(self) -> list[Path]:  # intact and with a score, the best first
         while new := set(paths := self.paths if self.metric else []) - self._scores.keys():
             for path in new:  # saved by another process, which may have deleted it by now
                 self._scores[path] = math.nan  # whatever is wrong with it, it cannot be the best
@@ -250,10 +244,9 @@ def _accessors(part: Any) -> tuple[str, Callable[[], Any], Callable[[Any], Any] 
     return "", lambda: part, None
 
 
-def _generators() -> dict[str, Any]:
-    """The global generators of random numbers. No accelerator is initialized for this."""
+def _generators() -> dict[str, Any]:  # the global ones; no accelerator is initialized for this
     found: dict[str, Any] = {"torch": torch.default_generator, "python": random}
-    found |= {"numpy": sys.modules["numpy"].random} if "numpy" in sys.modules else {}
+    found |= {"numpy": sys.modules["numpy"].random} if sys.modules.get("numpy") else {}
     found |= {"mps": torch.mps} if torch.backends.mps.is_available() else {}
     of_gpus = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
     return found | {f"cuda:{index}": generator for index, generator in enumerate(of_gpus)}
@@ -277,13 +270,11 @@ def _collect(parts: dict[str, Any], random_state: bool) -> dict[str, Any]:
     return collected | {k: v for k, v in (("random_state", drawn), ("made_for", made_for)) if v}
 
 
-def _plain(state: Any) -> Any:
-    """A generator's state with lists for NumPy's arrays, which ``weights_only=True`` refuses."""
+def _plain(state: Any) -> Any:  # with lists for NumPy's arrays, which weights_only refuses
     return _map(state, lambda v: v.tolist() if type(v).__module__ == "numpy" else v)
 
 
-def _map(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same nested dicts, lists and tuples, with every other value changed."""
+def _map(value: Any, change: Callable[[Any], Any]) -> Any:  # dicts, lists and tuples stay
     if isinstance(value, dict) and type(value).__module__ in ("builtins", "collections"):
         changed = copy.copy(value)  # with the _metadata of a module's state dict
         for key, item in value.items():
@@ -297,55 +288,50 @@ def _map(value: Any, change: Callable[[Any], Any]) -> Any:
 def _unwrapped(part: Any, state: Any) -> tuple[Any, str | None]:
     """The optimizer or scheduler that a part is or wraps, and the class of torch.optim it is."""
     for inner in getattr(part, "__dict__", {}).values():  # of a wrapper, such as accelerate's
-        is_inner = isinstance(inner, Optimizer | LRScheduler) and inner is not part
+        is_inner = isinstance(inner, Optimizer | lr_scheduler.LRScheduler) and inner is not part
         if is_inner and isinstance(state, dict) and inner.state_dict().keys() == state.keys():
             return _unwrapped(inner, state)
     kinds = [k.__name__ for k in type(part).__mro__ if k.__module__.startswith("torch.optim")]
     return part, next((k for k in kinds if not k.endswith(("Optimizer", "LRScheduler"))), None)
 
 
-def _snapshot(state: Any) -> Any:
-    """A copy of the state in CPU memory. Tensors that share a storage share its copy."""
+def _snapshot(state: Any) -> Any:  # a copy in CPU memory, where shared storages are shared as well
     storages: dict[Any, Any] = {}
 
     def copied(value: Any) -> Any:
-        if not isinstance(value, Tensor) or nn.parameter.is_lazy(value):
+        if not isinstance(value, Tensor) or nn.parameter.is_lazy(value) or value.is_meta:
             return value if isinstance(value, Tensor) else copy.deepcopy(value)
-        if value.is_meta:
-            raise ValueError("It is on the meta device. Call model.to_empty(device='cpu') first.")
         flagged = value.is_quantized or value.is_nested or value.is_conj() or value.is_neg()
-        if flagged or value.layout is not torch.strided:
+        other = value.layout is not torch.strided or type(value) not in (Tensor, nn.Parameter)
+        if flagged or other:
             tensor = value.detach().to("cpu", copy=True)
         else:
             storage = value.untyped_storage()
             key = storage.device, storage.data_ptr(), storage.nbytes()
             if key not in storages:
-                whole = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
-                storages[key] = whole.to("cpu", copy=True).untyped_storage()
+                storages[key] = torch.UntypedStorage(storage.nbytes()).copy_(storage)
             view = value.storage_offset(), value.size(), value.stride()
             tensor = torch.empty(0, dtype=value.dtype, device="cpu").set_(storages[key], *view)
-            tensor = tensor.as_subclass(type(value))  # nn.Parameter, for example
+            tensor = tensor.as_subclass(type(value))
         tensor.__dict__.update(_map(value.__dict__, copied))
         return tensor.requires_grad_(value.requires_grad)
 
     return _map(state, copied)
 
 
-def _write(path: Path, state: dict[str, Any]) -> None:
-    """Write a temporary file, read it back, flush it, and let it take the target's place."""
+def _write(path: Path, state: dict[str, Any]) -> None:  # beside the target, then in its place
     target = Path(os.path.realpath(path))  # so that a link stays a link
     temporary = target.with_name(f".checkpoint-{os.urandom(8).hex()}.tmp")
     now = "The previous file, if there is one, is unchanged."
     try:
         if path.exists() and not path.is_file():  # a device or a pipe, or by mistake a folder
-            torch.save(state, path)
-            return
+            return torch.save(state, path)
         with temporary.open("x+b") as file:
+            if target.exists():
+                target.open("r+b").close()  # raises PermissionError if the file is read-only
+                temporary.chmod(target.stat().st_mode)
             _dump(state, file)
         _flush(temporary)
-        if target.exists():
-            target.open("r+b").close()  # raises PermissionError if the file is read-only
-            temporary.chmod(target.stat().st_mode)
         os.replace(temporary, target)
         now = "The new file is in place, but may not survive a power cut: save it again."
         _flush(target.parent)
@@ -356,20 +342,20 @@ def _write(path: Path, state: dict[str, Any]) -> None:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             found: list[Any] = []
             _map(state, found.append)
-            own = [v for v in found if type(v) is Tensor and v.layout is torch.strided]
-            sizes = {v.untyped_storage().data_ptr(): v.untyped_storage().nbytes() for v in own}
+            own = [v for v in found if type(v) in (Tensor, nn.Parameter)]
+            own = [v.untyped_storage() for v in own if v.layout is torch.strided]
+            sizes = {storage.data_ptr(): storage.nbytes() for storage in own}
             reason += f" for {sum(sizes.values()):,} bytes of tensors"
         raise SaveError(f"{path.name} was not saved: {reason}. {now}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-            for leftover in target.parent.glob(".checkpoint-*.tmp"):  # of saves that were killed
+            for leftover in target.parent.glob(f".checkpoint-{'[0-9a-f]' * 16}.tmp"):  # if killed
                 if leftover.stat().st_mtime < target.parent.stat().st_mtime - 3600:
                     leftover.unlink()
 
 
-def _dump(value: Any, file: BinaryIO, where: str = "") -> None:
-    """Write a value and read it back. Raises TypeError if ``weights_only=True`` refuses it."""
+def _dump(value: Any, file: BinaryIO, where: str = "") -> None:  # and read it back
     _, handled, _ = sys.exc_info()
     file.seek(0)
     file.truncate()
@@ -382,20 +368,23 @@ def _dump(value: Any, file: BinaryIO, where: str = "") -> None:
         except Exception:  # meta knows no quantized and no nested tensors
             file.seek(0)
             torch.load(file, "cpu", weights_only=True, mmap=False)
-    except Exception as error:
+    except BaseException as error:
         # torch.save hides an error of writing, and an interrupt, behind an error of its own.
         cause = error if error.__context__ in (None, handled) else error.__context__
-        if isinstance(cause, OSError) or not isinstance(cause, Exception):
+        for one in (error, cause):  # a writer that outlived its file would abort the process
+            traceback.clear_frames(one.__traceback__)
+        others = OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError
+        if not isinstance(cause, Exception) or isinstance(cause, others):
             raise cause from None
         items = enumerate(value) if isinstance(value, list | tuple) else ()
         for key, item in value.items() if isinstance(value, dict) else items:
+            _dump(key, file, f"the key {key!r} in {where or 'the checkpoint'}")
             _dump(item, file, f"{where}[{key!r}]")
         text = "which weights_only=True refuses: store numbers, strings, lists, dicts and tensors"
         raise TypeError(f"{where} is of {type(value)}, {text}") from error
 
 
-def _flush(path: Path) -> None:
-    """Wait until the disk has a file's bytes, or the names in a folder, where that is possible."""
+def _flush(path: Path) -> None:  # wait until the disk has a file's bytes or a folder's names
     with suppress(PermissionError):  # Windows opens no folders
         descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
         try:
@@ -425,36 +414,38 @@ def _load_file(path: Path, map_location: Any) -> Any:
             raise
 
 
-def _verify(file: BinaryIO, name: str) -> bool:
-    """Compare all checksums. Returns False if there are none."""
+def _verify(file: BinaryIO, name: str) -> bool:  # compares all checksums: False if there are none
     start = file.read(512)
-    if _LEGACY in start[:32]:
+    if b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19" in start[:32]:  # torch < 1.6
         return False
     if start[8:10] == b'{"' or start.startswith(_PACKED) or start[257:262] == b"ustar":
         raise MismatchError(f"{name} seems intact: unpack it, or use safetensors.torch.load_file.")
     if not start.startswith(b"PK\x03\x04"):
         raise CorruptError(f"{name} does not begin like a checkpoint, but with {start[:24]!r}.")
+    is_other = False
     try:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 16)))
+        file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 16) - 21))
         _, mark, end = file.read().rpartition(b"PK\x05\x06")  # here it counts its records
         if not mark:
             raise ValueError("its end is missing, and with it the list of its records")
         with zipfile.ZipFile(file) as archive:
-            records = archive.infolist()
-            folders = [record for record in records if record.external_attr & 16]  # torch has none
-            if folders or len(records) != int.from_bytes(end[6:8], "little"):
+            records = {record.filename: record for record in archive.infolist()}
+            root, _, _ = next(iter(records)).partition("/")
+            is_other = not {f"{root}/data.pkl", f"{root}/version"} <= records.keys()
+            is_other = is_other or f"{root}/constants.pkl" in records
+            odd = any(r.external_attr & 16 and not r.is_dir() for r in records.values())
+            if odd or min(len(records), 0xFFFF) != int.from_bytes(end[6:8], "little"):
                 raise ValueError("its list of records is not as it was written")
-            verified = any(record.CRC for record in records)
+            verified = any(record.CRC for record in records.values())
             if verified and (damaged := archive.testzip()):
                 raise ValueError(f"the checksum of {damaged} does not match its bytes")
-        root, _, _ = records[0].filename.partition("/")
     except MemoryError:
         raise
     except Exception as error:
-        raise CorruptError(f"{name} is damaged: {error}. Get it again.") from error
-    names = {record.filename for record in records}
-    if f"{root}/constants.pkl" in names or not {f"{root}/data.pkl", f"{root}/version"} <= names:
-        text = f"{name} is intact, but it is another archive, with {records[0].filename}. Use"
+        if not (is_other and isinstance(error, RuntimeError)):  # of zipfile, if it cannot unpack
+            raise CorruptError(f"{name} is damaged: {error}. Get it again.") from error
+    if is_other:
+        text = f"{name} is intact, but it is another archive, with {root}. Use"
         raise MismatchError(f"{text} torch.jit, torch.export, torch.package or numpy to load it.")
     return verified
 
@@ -470,23 +461,22 @@ def _load_newest(folder: Path, map_location: Any, names: str = _ANY) -> Any:
     for path in reversed(_in_order(folder, names)):
         try:
             loaded = _load_file(path, map_location)
+            if errors:
+                warnings.warn("\n".join([*errors, f"{path.name} is loaded instead."]), stacklevel=3)
+            return loaded
         except (CorruptError, FileNotFoundError) as error:
             if not os.path.lexists(path):  # another process has just deleted it: look again
                 return _load_newest(folder, map_location, names)
             errors.append(str(error))
-            continue
-        if errors:
-            warnings.warn("\n".join([*errors, f"{path.name} is loaded instead."]), stacklevel=3)
-        return loaded
     if errors:
         raise CorruptError("\n".join([f"Nothing in {folder.name!r} is intact:", *errors]))
-    raise FileNotFoundError(f"{folder.name!r} has no .pt, .pth or .tar: {os.listdir(folder)[:5]}")
+    raise FileNotFoundError(f"No file in {folder.name!r} matches {names}: {os.listdir(folder)[:5]}")
 
 
 def _restore(state: Any, parts: dict[str, Any], random_state: bool) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise MismatchError(f"The file holds a {type(state).__name__}, not a dict: use load(path).")
-    rest, plan, known, unknown, undo, exact = dict(state), [], [], [], [], True
+    rest, plan, known, unknown, undo, converted = dict(state), [], [], [], [], set()
     made_for = rest.pop("made_for") if isinstance(rest.get("made_for"), dict) else {}
     stored = rest.pop("random_state") if isinstance(rest.get("random_state"), dict) else {}
     for name, part in parts.items():
@@ -496,55 +486,65 @@ def _restore(state: Any, parts: dict[str, Any], random_state: bool) -> dict[str,
         if (key := name + suffix) not in rest:
             raise MismatchError(f"The file has no {key!r}. It has: {', '.join(map(str, rest))}.")
         plan.append((name, part, get, put, rest.pop(key)))
-    for name, generator in _generators().items() if random_state else ():
+    for name, generator in _generators().items():
         _, get, put = _accessors(generator)
-        if name in stored:
+        undo.append((name, generator, get, put, get()))  # a loader may draw from it
+        if random_state and name in stored:
             plan.append((name, generator, get, put, stored.pop(name)))
-            undo.append((generator, put, get()))  # before a loader draws from it to tell its state
     if random_state and stored:
-        warnings.warn(f"Not in use here, and not restored: {', '.join(stored)}.", stacklevel=3)
+        warnings.warn(f"Not in use here, and not restored: {[*stored]}.", stacklevel=3)
     try:
         for name, part, get, put, saved in plan:
             before = None
             with suppress(RuntimeError, TypeError):  # what has no state yet, or one of locks, …
                 before = _snapshot(get())
-            (unknown if before is None else known).append((name, part, put, saved, before))
-            if isinstance(part, nn.Module) and before:  # is the model converted to another dtype?
-                old, new = ({getattr(v, "dtype", 0) for v in s.values()} for s in (saved, before))
-                exact = exact and old == new
-        for name, part, put, saved, before in known + unknown:  # … is loaded last: no way back
-            undo += [(part, put, before)] if before is not None else []
+            (unknown if before is None else known).append((name, part, get, put, saved, before))
+            if isinstance(part, nn.Module) and isinstance(saved, dict):
+                if any(parameter.is_meta for parameter in part.parameters()):
+                    raise ValueError("It is on meta: call model.to_empty(device='cpu') first.")
+                if any(saved.get(key, p).dtype != p.dtype for key, p in part.named_parameters()):
+                    converted.update(map(id, part.parameters()))  # to another dtype
+        for name, part, get, put, saved, before in known + unknown:  # … is loaded last: no way back
+            undo.append((name, part, get, None if before is None else put, before))
             _, kind = _unwrapped(part, before)
             was, *_ = made_for.get(name, [kind])
             if kind and was != kind:
-                raise ValueError(f"It is the state of {was}, but this is {kind}: build a {was}.")
-            _put(part, put, saved, before, exact)
+                raise ValueError(f"It is the state of {was}, but this is {kind}: create {was}.")
+            _put(part, put, saved, before, converted)
     except BaseException as exc:
-        for part, put, before in reversed(undo):
+        lost: dict[str, bool] = {}
+        for other, part, get, put, before in undo[::-1] * 2:  # a second Ctrl-C does not stop it
             with suppress(BaseException):
+                lost[other] = True
                 _put(part, put, before, before)
+                for added in get().keys() - before if isinstance(before, dict) else ():
+                    part.__dict__.pop(added, None)
+                lost.pop(other)
+        end = f"not put back: {', '.join(lost)}" if lost else "nothing was restored"
         if isinstance(exc, MemoryError | torch.OutOfMemoryError) or not isinstance(exc, Exception):
+            exc.add_note(f"checkpoint.restore: {end}")
             raise
-        raise MismatchError(f"{name} refused its state; nothing was restored. {exc}") from exc
+        raise MismatchError(f"{name} refused its state; {end}. {exc}") from exc
     return rest
 
 
-def _put(part: Any, put: Callable, saved: Any, before: Any, exact: bool = True) -> None:
+def _put(part: Any, put: Callable, saved: Any, before: Any, converted: Any = ()) -> None:
     """Load a state. torch casts that of an optimizer to its parameters' dtypes: undo this."""
     put(_map(saved, lambda value: value))  # a copy, since load_state_dict may change what it gets
-    optimizer, kind = _unwrapped(part, before)
-    if getattr(type(optimizer), "load_state_dict", None) is not Optimizer.load_state_dict:
+    optimizer, _ = _unwrapped(part, before)
+    if not isinstance(optimizer, Optimizer) or not isinstance(saved.get("state"), dict):
         return
-    is_of_torch = kind == type(optimizer).__name__ and kind not in ("LBFGS", "Adafactor")
+    module = type(optimizer).__module__
+    is_plain = module.startswith("torch.optim.") and not module.endswith(("lbfgs", "_adafactor"))
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
     indices = [index for group in saved["param_groups"] for index in group["params"]]
-    for parameter, index in zip(parameters, indices, strict=True):
+    for parameter, index in zip(parameters, indices, strict=False):
         loaded, state = optimizer.state.get(parameter, {}), saved["state"].get(index, {})
-        tensors = dict(state) if isinstance(state, dict) and isinstance(loaded, dict) else {}
-        tensors = {key: value for key, value in tensors.items() if isinstance(value, Tensor)}
+        known = isinstance(state, dict) and isinstance(loaded, dict)
+        tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)} if known else {}
         shapes = {value.shape for value in tensors.values() if value.numel() > 1}
-        if is_of_torch and shapes and parameter.shape not in shapes:
+        if is_plain and shapes and parameter.shape not in shapes:
             raise ValueError(f"It is the state of parameters of other shapes: {shapes}.")
-        for key, value in tensors.items() if exact else ():
+        for key, value in tensors.items() if id(parameter) not in converted else ():
             if isinstance(loaded.get(key), Tensor) and loaded[key].dtype != value.dtype:
                 loaded[key] = value.to(loaded[key].device)

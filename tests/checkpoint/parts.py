@@ -12,6 +12,7 @@ import numpy
 import torch
 from torch import nn
 from torch.optim import Adam, lr_scheduler
+from torch.testing._internal.two_tensor import TwoTensor
 
 INPUT = torch.linspace(-1, 1, 12).view(4, 3)
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("checkpoint-torch-*.tar"))
@@ -95,3 +96,14 @@ class Tied(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.last(self.first(x))
+
+
+class Wrapped(nn.Module):
+    """A model whose parameters have no storage of their own, filled with a value."""
+
+    def __init__(self, model: nn.Module, value: float) -> None:
+        super().__init__()
+        for name, parameter in model.named_parameters():
+            filled = torch.full_like(parameter, value).detach()
+            two = TwoTensor(filled, filled.clone())
+            self.register_parameter(name.replace(".", "_"), nn.Parameter(two))

@@ -2,13 +2,15 @@
 
 import copy
 import random
+import threading
 
 import numpy
 import pytest
 import torch
-from parts import INPUT, bits, net, training
+from parts import INPUT, Wrapped, bits, net, training
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
+from torch.testing._internal.two_tensor import TwoTensor
 
 from helpers.checkpoint import CheckpointError, MismatchError, load, restore, save
 
@@ -147,9 +149,7 @@ def test_a_model_on_meta_is_refused_with_what_to_do(make, path):
         model = make()
     first = net()
     before = bits({"first": first})
-    with pytest.raises(
-        MismatchError, match=r"on the meta device. Call model.to_empty\(device='cpu'"
-    ):
+    with pytest.raises(MismatchError, match=r"It is on meta: call model.to_empty\(device='cpu'"):
         restore(path, first=first, model=model)
     assert bits({"first": first}) == before
     model.to_empty(device="cpu")
@@ -255,7 +255,7 @@ def test_a_part_that_cannot_be_put_back_does_not_keep_the_others_from_it(path):
     parts = {"model": net(), "always": Always(), "last": net()}
     before = bits(parts)
     with pytest.raises(
-        MismatchError, match="always refused its state; nothing was restored. always"
+        MismatchError, match="always refused its state; not put back: always. always"
     ):
         restore(path, **parts)
     assert bits(parts) == before
@@ -405,3 +405,80 @@ def test_a_missing_state_is_named_beside_those_there_are(path):
     save(path, generator=net(), epoch=5)
     with pytest.raises(MismatchError, match="no 'model_state_dict'. It has: generator_state_dict"):
         restore(path, model=net())
+
+
+def test_tensors_without_a_storage_are_put_back(path):
+    """DTensor and the tensors of torchao are such: other tensors stand behind them."""
+    torch.serialization.add_safe_globals([TwoTensor])
+    save(path, model=Wrapped(net(), 2.0), fails=Fails())
+    model = Wrapped(net(), 1.0)
+    with pytest.raises(MismatchError, match="fails refused its state; nothing was restored"):
+        restore(path, model=model, fails=Fails(ValueError()))
+    assert [p.a.unique().item() for p in model.parameters()] == [1.0] * 4
+
+
+def test_a_part_whose_state_cannot_be_copied_is_named_if_it_could_not_be_put_back(path):
+    class Graph:
+        """Its state holds what deepcopy refuses, and what is no tensor."""
+
+        def __init__(self, value):
+            self.value = value
+
+        def state_dict(self):
+            return {"value": self.value, "lock": threading.Lock()}
+
+        def load_state_dict(self, state):
+            self.value = state["value"]
+
+    torch.save({"one_state_dict": {"value": 1}, "two_state_dict": {}}, path)
+    with pytest.raises(MismatchError, match="two refused its state; not put back: two, one"):
+        restore(path, one=Graph(0), two=Graph(0))
+
+
+def test_what_a_part_did_not_have_before_is_taken_away_again(path):
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    other = lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    torch.save({"scheduler_state_dict": other.state_dict(), "fails_state_dict": {"half": 1}}, path)
+    scheduler = lr_scheduler.StepLR(optimizer, 2)
+    before = scheduler.state_dict()
+    with pytest.raises(MismatchError, match="nothing was restored"):
+        restore(path, scheduler=scheduler, fails=Fails(ValueError()))
+    assert scheduler.state_dict() == before
+
+
+@pytest.mark.parametrize("by_torch", [False, True])
+@pytest.mark.parametrize("random_state", [False, True])
+def test_random_numbers_that_a_part_draws_are_put_back(by_torch, random_state, path):
+    class Draws(nn.Linear):
+        def load_state_dict(self, state_dict, strict=True):
+            self.reset_parameters()
+            return super().load_state_dict(state_dict, strict)
+
+    if by_torch:
+        torch.save({"model_state_dict": nn.Linear(2, 2).state_dict()}, path)
+    else:
+        save(path, model=nn.Linear(2, 2))
+    model = Draws(2, 3)
+    before = torch.get_rng_state()
+    with pytest.raises(MismatchError):
+        restore(path, random_state=random_state, model=model)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_second_interrupt_does_not_stop_the_rollback(path):
+    class Interrupts(nn.Linear):
+        left = 2
+
+        def load_state_dict(self, state_dict, strict=True):
+            super().load_state_dict(state_dict, strict)
+            if self.left:
+                self.left -= 1
+                raise KeyboardInterrupt
+
+    save(path, first=net(), model=nn.Linear(2, 2))
+    parts = {"first": net(), "model": Interrupts(2, 2)}
+    before = bits(parts)
+    with pytest.raises(KeyboardInterrupt):
+        restore(path, **parts)
+    assert bits(parts) == before

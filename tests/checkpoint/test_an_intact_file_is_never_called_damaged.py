@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import pickle
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -224,3 +225,45 @@ def test_the_golden_files_are_all_loaded():
     assert len(GOLDEN) >= 5
     for path in GOLDEN:
         assert "model_state_dict" in load(path)
+
+
+def test_a_checkpoint_of_more_records_than_sixteen_bits_count_is_loaded(tmp_path):
+    """A mixture of experts has that many: four records for each parameter, with Adam."""
+    path = tmp_path / "large.pt"
+    save(path, v=torch.ones(3))
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(2**16):
+            archive.writestr(f"archive/data/{number + 1000}", b"x")
+    assert load(path)["v"].tolist() == torch.load(path)["v"].tolist() == [1, 1, 1]
+
+
+def test_a_checkpoint_that_was_packed_again_with_its_folders_is_loaded(tmp_path):
+    save(tmp_path / "c.pt", v=torch.ones(3))
+    with zipfile.ZipFile(tmp_path / "c.pt") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    shutil.make_archive(tmp_path / "again", "zip", tmp_path / "unpacked")  # folders included
+    assert load(tmp_path / "again.zip")["v"].tolist() == [1, 1, 1]
+
+
+def test_a_zipped_folder_is_intact_and_another_archive(tmp_path):
+    (tmp_path / "weights").mkdir()
+    save(tmp_path / "weights/model.pt", v=1)
+    shutil.make_archive(tmp_path / "weights", "zip", tmp_path, "weights")
+    with pytest.raises(MismatchError, match="intact, but it is another archive"):
+        load(tmp_path / "weights.zip")
+
+
+@pytest.mark.parametrize(("offset", "value"), [(8, 1), (10, 9)], ids=["encrypted", "deflate64"])
+def test_an_archive_that_cannot_be_unpacked_is_intact_unless_it_is_a_checkpoint(
+    offset, value, tmp_path
+):
+    """Of each record, the list at the end says how it is packed: the checkpoint's is damaged."""
+    save(tmp_path / "ours.pt", v=1)
+    with zipfile.ZipFile(tmp_path / "theirs.zip", "w") as archive:
+        archive.writestr("photo.jpg", b"x" * 100)
+    for name, error in {"theirs.zip": MismatchError, "ours.pt": CorruptError}.items():
+        raw = bytearray((tmp_path / name).read_bytes())
+        raw[raw.index(b"PK\x01\x02") + offset] = value
+        (tmp_path / name).write_bytes(raw)
+        with pytest.raises(error):
+            load(tmp_path / name)

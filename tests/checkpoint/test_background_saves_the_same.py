@@ -6,8 +6,9 @@ import sys
 import numpy
 import pytest
 import torch
-from parts import Tied, bits, training
+from parts import Tied, Wrapped, bits, net, training
 from torch import nn
+from torch.testing._internal.two_tensor import TwoTensor
 
 from helpers.checkpoint import Checkpoints, SaveError, load, restore
 
@@ -258,3 +259,14 @@ def test_after_close_it_can_save_again(tmp_path):
     checkpoints.save(2, v=2)
     checkpoints.close()
     assert checkpoints.restore() == {"v": 2}
+
+
+def test_tensors_without_a_storage_are_stored_as_by_a_foreground_save(tmp_path):
+    torch.serialization.add_safe_globals([TwoTensor])
+    model, empty = Wrapped(net(), 2.0), torch.ones(2, device="meta")
+    for background in (False, True):
+        with Checkpoints(tmp_path / f"{background}", background=background) as checkpoints:
+            path = checkpoints.save(1, model=model, empty=empty)
+        loaded = load(path)
+        assert loaded["empty"].is_meta and loaded["empty"].shape == (2,)
+        assert {p.a.unique().item() for p in loaded["model_state_dict"].values()} == {2.0}

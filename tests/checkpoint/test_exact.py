@@ -8,7 +8,7 @@ import sys
 import numpy
 import pytest
 import torch
-from parts import bits, train, training
+from parts import bits, net, train, training
 from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler, swa_utils
 
@@ -71,7 +71,7 @@ def test_a_generator_that_is_not_in_use_here_is_named_and_left_out(path):
     state = torch.load(path)
     state["random_state"]["cuda:3"] = torch.get_rng_state()
     torch.save(state, path)
-    with pytest.warns(UserWarning, match="not restored: cuda:3"):
+    with pytest.warns(UserWarning, match=r"not restored: \['cuda:3'\]"):
         assert restore(path) == {"epoch": 1}
 
 
@@ -296,3 +296,27 @@ def test_training_goes_on_exactly_on_a_gpu(options, path):
     run(**now)
     assert state(**now) == state(**saved)
     assert "cuda:0" in load(path, map_location="cpu")["random_state"]
+
+
+def own(self, state_dict):
+    super(type(self), self).load_state_dict(state_dict)
+
+
+@pytest.mark.parametrize("kind", [Adam, type("Own", (Adam,), {"load_state_dict": own})])
+@pytest.mark.parametrize("other", [{}, {"teacher": lambda: net().half()}], ids=["", "a teacher"])
+def test_moments_keep_their_dtype_whatever_else_is_restored(kind, other, path):
+    """A subclass that calls super(), or a second model that changes its own dtype."""
+
+    def parts():
+        model = net().bfloat16()
+        return {"model": model, "optimizer": kind(model.parameters())}
+
+    saved = parts()
+    for parameter in saved["model"].parameters():
+        average = torch.full(parameter.shape, 1 / 3)
+        state = {"step": torch.tensor(1.0), "exp_avg": average, "exp_avg_sq": average}
+        saved["optimizer"].state[parameter] = state
+    save(path, **saved, **{name: net() for name in other})
+    now = parts()
+    restore(path, **now, **{name: make() for name, make in other.items()})
+    assert {state["exp_avg"].dtype for state in now["optimizer"].state.values()} == {torch.float32}

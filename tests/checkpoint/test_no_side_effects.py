@@ -1,5 +1,7 @@
 """A save changes nothing but the file: no accelerator, no forked process and no exit code."""
 
+import contextlib
+import itertools
 import os
 import random
 import re
@@ -207,3 +209,49 @@ def test_numpy_is_not_needed(tmp_path, monkeypatch):
     save(tmp_path / "c.pt", v=1)
     assert set(load(tmp_path / "c.pt")["random_state"]) == {"torch", "python"}
     assert restore(tmp_path / "c.pt") == {"v": 1}
+
+
+@posix
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_an_interrupt_at_any_line_of_torch_save_does_not_end_the_process(tmp_path):
+    """torch's writer, if it outlives the file, writes to it once more and aborts the process."""
+    path = tmp_path / "c.pt"
+    save(path, v=torch.ones(3))
+    for number in range(1, 90):  # beyond the lines in which torch.save opens its writer
+        child = os.fork()
+        if child == 0:
+            sys.settrace(interrupting(number))
+            with contextlib.suppress(KeyboardInterrupt):
+                save(path, v=torch.ones(3))
+            sys.settrace(None)
+            os._exit(7)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 7, f"event {number}"
+    assert load(path)["v"].tolist() == [1, 1, 1]
+
+
+def interrupting(number):
+    """A trace function that raises KeyboardInterrupt at an event in torch's serialization."""
+    count = itertools.count(1)
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_filename != torch.serialization.__file__:
+            return None
+        if event in ("line", "call") and next(count) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+def test_leaving_by_sys_exit_keeps_its_exit_code_though_a_save_failed(tmp_path):
+    code = f"""
+import sys
+from helpers.checkpoint import Checkpoints
+with Checkpoints({str(tmp_path / "run")!r}, background=True) as checkpoints:
+    checkpoints.save(1, v=len)
+    sys.exit(3)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    assert done.returncode == 3
+    assert "SaveError" in done.stderr

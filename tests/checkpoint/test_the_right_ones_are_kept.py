@@ -88,7 +88,7 @@ def test_hidden_files_and_backups_do_no_harm(name, tmp_path):
 def test_files_with_other_extensions_are_named_if_there_is_nothing_else(names, tmp_path):
     for name in names:
         save(tmp_path / name, v=1)
-    message = f"{tmp_path.name}' has no .pt, .pth or .tar: .*{names[0]}"
+    message = rf"{tmp_path.name}' matches .*pt\|pth\|tar.*{names[0]}"
     with pytest.raises(FileNotFoundError, match=message):
         load(tmp_path)
     assert load(tmp_path / names[0])["v"] == 1
@@ -334,3 +334,36 @@ def test_a_step_that_is_not_an_integer_is_shown(step, tmp_path):
     with pytest.raises(ValueError, match="The step is .*: expected an integer, 0 or more"):
         Checkpoints(tmp_path).save(step, v=1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "warns"),
+    [(120_000_000, 20_000_000, True), (90_000_000, 100_000_000, False)],
+    ids=["fewer digits", "more digits"],
+)
+def test_steps_are_compared_as_numbers(old, new, warns, tmp_path):
+    Checkpoints(tmp_path).save(old, v=1)
+    checkpoints = Checkpoints(tmp_path, keep_last=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        checkpoints.save(new, v=1)
+    assert [("holds another run" in str(w.message)) for w in caught] == [True] * warns
+
+
+def test_two_failures_are_both_reported(tmp_path):
+    checkpoints = Checkpoints(tmp_path, background=True)
+    checkpoints.save(1, first=len)
+    checkpoints.background = False
+    with pytest.raises(SaveError, match="first"):
+        checkpoints.save(2, second=len)
+    with pytest.raises(SaveError, match="second"):
+        checkpoints.close()
+    checkpoints.close()
+
+
+def test_a_temporary_file_that_is_not_ours_is_left_alone(tmp_path):
+    theirs = tmp_path / ".checkpoint-mine.tmp"
+    theirs.touch()
+    os.utime(theirs, (0, 0))
+    Checkpoints(tmp_path).save(1, v=1)
+    assert theirs.exists()

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -455,3 +456,34 @@ def fail_for_folders(monkeypatch, number):
     if not os.path.exists("/dev/fd"):
         pytest.skip("this system does not tell what a descriptor belongs to")
     monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_an_odd_key_is_named_and_not_the_dict_around_it(path):
+    with pytest.raises(SaveError, match=r"the key .*0\.5.* in \['scores'\] is of <class 'numpy"):
+        save(path, scores={numpy.float64(0.5): 1})
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), torch.OutOfMemoryError("no memory")])
+def test_an_error_that_is_not_of_the_value_is_reported_as_it_is(error, path):
+    class Fails:
+        def __reduce__(self):
+            raise error
+
+    with pytest.raises(SaveError, match="c.pt was not saved: no memory. The previous file"):
+        save(path, epoch=1, v=Fails())
+
+
+@posix
+def test_a_temporary_file_is_as_private_as_the_file_that_it_replaces(path, monkeypatch):
+    save(path, v=1)
+    path.chmod(0o600)
+    modes = []
+    original = torch.save
+
+    def spy(value, file):
+        modes.append(stat.S_IMODE(os.stat(file.name).st_mode))
+        return original(value, file)
+
+    monkeypatch.setattr(torch, "save", spy)
+    save(path, v=2)
+    assert modes == [0o600]
