@@ -1,6 +1,6 @@
 # Everything a reader, a teacher or CI runs. What Windows needs instead stands in the README.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXERCISES := $(sort $(wildcard notebooks/exercises/source/*/*.ipynb))

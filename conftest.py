@@ -2,20 +2,18 @@
 
 import os
 import tempfile
-from importlib import metadata
-from pathlib import Path
 
+import anatomy
 import pytest
+import versions
+from nbval.plugin import IPyNbCell
 
 _folder = pytest.StashKey[tempfile.TemporaryDirectory]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if tuple(map(int, metadata.version("torch").split(".")[:2])) < (2, 13):
-        config.option.nbval_sanitize_with = Path(__file__).parent / "texts_of_older_torch.txt"
-        # Older ones also warn of themselves, in kernels and in the scripts that these start.
-        of_themselves = ("TypedStorage is deprecated", "The given buffer is not writable")
-        os.environ["PYTHONWARNINGS"] = ",".join(f"ignore:{text}" for text in of_themselves)
+    ignored = [f"ignore:{row['begins']}" for row in versions.rows("warning")]
+    os.environ["PYTHONWARNINGS"] = ",".join(ignored)
     if hasattr(config, "workerinput"):  # the controller has done it, for all the workers
         return
     # nbval kills its kernels, so they cannot delete the temporary folders that they work in.
@@ -26,6 +24,24 @@ def pytest_configure(config: pytest.Config) -> None:
     # As many workers run as there are cores: with more than one thread each they would wait for
     # one another. It also shows that no output hangs on the number of threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, IPyNbCell):
+            item.cell.outputs = versions.as_said_here(item.cell.get("outputs", []))
+            if versions.SYSTEM not in anatomy.systems(item.path):
+                needed = " or ".join(anatomy.systems(item.path))
+                item.add_marker(pytest.mark.skip(reason=f"needs {needed}, as it declares"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test that is skipped for a reason that is not declared has proved nothing: fail."""
+    for report in terminalreporter.getreports("skipped"):
+        *_, reason = report.longrepr
+        if not versions.is_declared(reason.removeprefix("Skipped: ")):
+            terminalreporter.write_line(f"ERROR {report.nodeid}: skipped, {reason!r}", red=True)
+            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

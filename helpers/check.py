@@ -26,8 +26,8 @@ class Finding:
 
 
 def python(version: str = platform.python_version()) -> Finding:
-    advice = "Install Python 3.10 or newer, delete .venv, and run `make setup` with it: PYTHON=…"
-    return Finding("Python", version, Version(version) >= Version("3.10"), advice)
+    advice = "Install Python 3.11 or newer, delete .venv, and run `make setup` with it: PYTHON=…"
+    return Finding("Python", version, Version(version) >= Version("3.11"), advice)
 
 
 def packages(declared: list[str] | None = None) -> list[Finding]:

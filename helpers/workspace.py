@@ -2,8 +2,10 @@
 
 import atexit
 import os
+import sys
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -29,6 +31,8 @@ def enter() -> None:
     leave()
     _folder = tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True)
     os.chdir(_folder.name)
+    # By this a spawned worker finds modules. The kernel has "", which means another folder there.
+    sys.path.insert(0, _folder.name)
     threads = os.environ.setdefault("OMP_NUM_THREADS", "1")  # may be a list, one for each level
     torch.set_num_threads(int(threads.partition(",")[0]))
     # torch makes this one as soon as there is an optimizer, and would leave it behind.
@@ -45,5 +49,7 @@ def leave() -> None:
     global _folder
     os.chdir(_home)
     if _folder:
+        with suppress(ValueError):  # a cell may have taken it out
+            sys.path.remove(_folder.name)
         _folder.cleanup()
         _folder = None

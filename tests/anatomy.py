@@ -35,6 +35,13 @@ def problems(path: Path) -> list[str]:
     return found
 
 
+def systems(path: Path) -> list[str]:
+    """The operating systems that a notebook runs on: all, unless its first cell names some."""
+    opening = nbformat.read(path, as_version=4).cells[0].source
+    declared = re.search(r"\*\*Systems:\*\* (.+)$", opening, re.MULTILINE)
+    return declared[1].split(", ") if declared else ["Linux", "macOS", "Windows"]
+
+
 def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
     found = []
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")

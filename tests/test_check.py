@@ -18,7 +18,7 @@ def test_this_machine_is_ready(capsys):
 @pytest.mark.parametrize(
     ("finding", "advice"),
     {
-        "an old Python": (check.python("3.9.18"), "Install Python 3.10 or newer"),
+        "an old Python": (check.python("3.10.18"), "Install Python 3.11 or newer"),
         "no room in memory": (check.memory(1.5), "Close other programs"),
         "no room on the disk": (check.disk(0.5), "Make room"),
         "an old torch": (check.packages(["torch>=99"])[0], "The course needs torch>=99"),
@@ -38,8 +38,10 @@ def test_a_kernel_of_another_python_will_not_do(monkeypatch):
     assert "another Python" in check.kernel().found
 
 
-def test_python_3_10_is_newer_than_3_9():
-    assert check.python("3.10.0").ok
+def test_the_lowest_python_that_will_do_is_the_one_that_pip_demands():
+    demanded = check.metadata.metadata("saving-and-loading-pytorch-models")["Requires-Python"]
+    assert demanded == ">=3.11"
+    assert check.python("3.11.0").ok and not check.python("3.10.99").ok
 
 
 def test_where_the_course_is_not_installed_that_is_said(monkeypatch):

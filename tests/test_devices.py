@@ -22,12 +22,12 @@ def test_the_best_device_can_be_used():
     assert torch.ones(2, device=device).sum() == 2
 
 
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="has an accelerator")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 def test_without_an_accelerator_the_best_device_is_the_cpu():
     assert best() == torch.device("cpu")
 
 
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="has an accelerator")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 def test_the_best_device_of_a_cuda_build_without_a_gpu_is_the_cpu(monkeypatch):
     cuda = torch.device("cuda")
     monkeypatch.setattr(torch._C, "_accelerator_getAccelerator", lambda: cuda)
@@ -56,7 +56,7 @@ def test_the_values_survive(state, tmp_path):
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="has the device that must be missing")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_without_the_device_a_plain_load_raises_torchs_own_error(state, tmp_path):
     save_from("cuda:0", state, tmp_path / "gpu.pt")
     with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device"):

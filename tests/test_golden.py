@@ -1,4 +1,4 @@
-"""Checkpoints that old releases of torch wrote still open, and still mean the same."""
+"""Checkpoints that old releases of torch wrote, or a GPU, still open and still mean the same."""
 
 from pathlib import Path
 
@@ -7,52 +7,55 @@ import torch
 import torch.nn.functional as F
 from torch.optim import SGD
 
+from helpers import checkpoint, devices
 from helpers.inspection import look_inside
 from helpers.models import LeNet
 
 FILES = sorted((Path(__file__).parent / "golden").glob("checkpoint-torch-*.tar"))
+FILES += devices.FILES.glob("checkpoint-torch-*.tar")
 IMAGES = torch.linspace(-1, 1, 4 * 3 * 32 * 32).view(4, 3, 32, 32)
 LABELS = torch.arange(4)
 
 
 def version_of(path):
-    return path.stem.removeprefix("checkpoint-torch-")
+    return path.stem.removeprefix("checkpoint-torch-").removesuffix("-cuda")
 
 
-@pytest.fixture(params=FILES, ids=version_of)
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def path(request):
     return request.param
 
 
 @pytest.fixture
-def checkpoint(path):
-    return torch.load(path, weights_only=True)
+def saved(path):
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 @pytest.fixture
-def model(checkpoint):
+def model(saved):
     model = LeNet()
-    model.load_state_dict(checkpoint["model_state_dict"])
+    model.load_state_dict(saved["model_state_dict"])
     return model
 
 
-def test_there_are_five_releases():
-    assert set(map(version_of, FILES)) == {"1.0.1", "1.5.1", "1.6.0", "1.12.1", "2.13.0"}
+def test_there_are_six_releases():
+    expected = {"1.0.1", "1.5.1", "1.6.0", "1.12.1", "2.11.0", "2.13.0"}
+    assert set(map(version_of, FILES)) == expected
 
 
-def test_the_file_was_written_by_the_release_in_its_name(checkpoint, path):
-    assert checkpoint["torch_version"].partition("+")[0] == version_of(path)
+def test_the_file_was_written_by_the_release_in_its_name(saved, path):
+    assert saved["torch_version"].partition("+")[0] == version_of(path)
 
 
-def test_the_model_answers_as_it_did_then(checkpoint, model):
+def test_the_model_answers_as_it_did_then(saved, model):
     with torch.inference_mode():
         logits = model.eval()(IMAGES)
-    assert torch.allclose(logits, checkpoint["logits"], rtol=0, atol=1e-6)
+    assert torch.allclose(logits, saved["logits"], rtol=0, atol=1e-6)
 
 
-def test_training_goes_on(checkpoint, model):
+def test_training_goes_on(saved, model):
     optimizer = SGD(model.parameters(), lr=0.001, momentum=0.9)
-    optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
+    optimizer.load_state_dict(saved["optimizer_state_dict"])
     momentum = optimizer.state[model.fc3.bias]["momentum_buffer"].clone()
     before = model.fc3.bias.detach().clone()
     loss = F.cross_entropy(model(IMAGES), LABELS)
@@ -67,3 +70,48 @@ def test_training_goes_on(checkpoint, model):
 def test_only_releases_before_1_6_wrote_the_legacy_format(path):
     legacy = version_of(path) in ("1.0.1", "1.5.1")
     assert look_inside(path).kind == ("a legacy PyTorch file" if legacy else "a PyTorch file")
+
+
+# ---- files that a GPU wrote ---------------------------------------------------------------------
+
+
+def tags(path):
+    """The devices that the file's storages were on when it was saved."""
+    found = set()
+
+    def note(storage, tag):
+        found.add(tag)
+        return storage
+
+    torch.load(path, map_location=note, weights_only=True)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    {
+        "checkpoint-torch-2.11.0-cuda.tar": {"cuda:0"},
+        "adamw-rng-torch-2.11.0-cuda.pt": {"cpu", "cuda:0"},
+        "dataparallel-torch-2.11.0-cuda.pt": {"cuda:0"},
+    }.items(),
+)
+def test_a_file_of_a_gpu_has_its_tags(name, expected):
+    assert tags(devices.FILES / name) == expected
+
+
+def test_the_adamw_checkpoint_of_a_gpu_is_restored_on_this_machine():
+    path = devices.FILES / "adamw-rng-torch-2.11.0-cuda.pt"
+    model = LeNet()
+    optimizer = torch.optim.AdamW(model.parameters())
+    rest = checkpoint.restore(path, model=model, optimizer=optimizer)
+    with torch.inference_mode():
+        assert torch.allclose(model.eval()(IMAGES), rest["logits"], rtol=0, atol=1e-6)
+    assert optimizer.state[model.fc3.bias]["exp_avg"].any()
+    torch.Generator().set_state(rest["cpu_rng_state"])
+    assert rest["cuda_rng_state"].numel() == 16
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_the_helper_passes_on_torchs_own_error_where_there_is_no_gpu():
+    with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device"):
+        checkpoint.load(devices.FILES / "checkpoint-torch-2.11.0-cuda.tar")

@@ -135,7 +135,7 @@ def test_an_answer_that_hangs_or_dies_costs_its_own_points_and_no_others(rows):
     assert told["all-or-nothing-hidden"].startswith("KernelDied")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_an_answer_that_fills_the_memory_costs_its_own_points_and_no_others(rows):
     assert points(rows, "hungry") == FULL | {"saved-numbers": 0}
     told = [row["what was wrong"] for row in rows if row["student"] == "hungry"]

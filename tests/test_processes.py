@@ -169,7 +169,7 @@ def test_a_script_is_killed_when_the_condition_holds(script):
     kill_when(lambda: (path.parents[1] / "begun").exists(), path)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing freezes a process here")
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs Linux or macOS")
 def test_at_its_death_the_condition_holds(script, tmp_path):
     """It wavers thousands of times a second, and whoever looks is slow to say what he saw."""
     half = tmp_path / "half"

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -33,6 +34,24 @@ def test_entering_again_deletes_the_first_folder(home):
     assert Path.cwd() != first
     assert not first.exists()
     assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("method", sorted({"spawn", multiprocessing.get_start_method()}))
+def test_a_worker_process_finds_a_module_that_a_cell_wrote(method, tmp_path):
+    """However it is started: spawned on Windows and macOS, from a server on Linux since 3.14."""
+    code = f"""
+import multiprocessing
+from helpers import workspace
+workspace.enter()
+with open("written.py", "w") as file:
+    file.write("def answer(): return 42")
+import written
+with multiprocessing.get_context({method!r}).Pool(1) as pool:
+    print(pool.apply(written.answer))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.stdout == "42\n", done.stderr
 
 
 def test_leave_deletes_the_folder_and_goes_home(home):

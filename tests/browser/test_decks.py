@@ -4,6 +4,7 @@ import re
 
 import pytest
 from anatomy import NOTEBOOKS
+
 from conftest import Watch
 
 # What stands on the slide that is shown, and how far it reaches below the slide's lower edge.

@@ -10,9 +10,10 @@ import nbformat
 import pytest
 from anatomy import NOTEBOOKS, ROOT
 from bs4 import BeautifulSoup
-from conftest import BUILT, Watch
 from PIL import Image
 from test_errors import AFTER, BEFORE, ENTRIES
+
+from conftest import BUILT, Watch
 
 SITE = BUILT / "site"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))

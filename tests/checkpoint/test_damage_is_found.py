@@ -279,7 +279,7 @@ def test_a_link_to_nothing_is_skipped_and_named(tmp_path):
     try:
         link.symlink_to("missing")
     except OSError:
-        pytest.skip("Windows asks for a permission to make links")
+        pytest.skip("needs Linux or macOS: Windows asks for a right to make links")
     with pytest.raises(CorruptError, match=link.name):
         load(tmp_path)
     save(tmp_path / "step-00000001.pt", step=1)

@@ -13,7 +13,7 @@ from parts import content, fork
 
 from helpers.checkpoint import Checkpoints, SaveError, load, save
 
-posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no such files")
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs Linux or macOS")
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 
@@ -25,7 +25,7 @@ def link():
         try:
             path.symlink_to(target)
         except OSError:
-            pytest.skip("Windows asks for a right to make links")
+            pytest.skip("needs Linux or macOS: Windows asks for a right to make links")
         return path
 
     return make
@@ -44,7 +44,7 @@ def test_the_null_device_takes_a_checkpoint_and_stays_what_it_is(tmp_path):
             os.mknod(device, 0o666 | stat.S_IFCHR, os.stat("/dev/null").st_rdev)
             device.open("wb").close()
         except PermissionError:
-            pytest.skip("in this container, root makes no devices")
+            pytest.skip("needs root that makes devices, or a user")
     save(device, v=1)
     assert stat.S_ISCHR(device.stat().st_mode)
     assert list(tmp_path.iterdir()) in ([], [device])
@@ -150,7 +150,7 @@ def test_a_path_may_be_a_string_and_relative(tmp_path, monkeypatch):
     assert os.listdir() == ["c.pt"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows replaces no file that is mapped")
+@pytest.mark.skipif(os.name == "nt", reason="needs Linux or macOS")
 def test_whoever_has_the_old_file_open_or_mapped_keeps_its_values(tmp_path):
     path = tmp_path / "c.pt"
     save(path, **content(1))
@@ -182,13 +182,13 @@ def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path):
     assert (tmp_path / "run").read_bytes() == b"mine"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mounts as Linux does")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux and root, to mount")
 def test_a_folder_that_may_not_be_written_is_an_error_and_keeps_the_old_file(tmp_path):
     save(tmp_path / "c.pt", v=1)
     mounts = [["--bind", tmp_path, tmp_path], ["-o", "remount,bind,ro", tmp_path]]
     for options in mounts:
         if subprocess.run(["mount", *options], capture_output=True).returncode:
-            pytest.skip("only root may mount")
+            pytest.skip("needs Linux and root, to mount")
     try:
         with pytest.raises(SaveError, match="Read-only file system"):
             save(tmp_path / "c.pt", v=2)

@@ -18,7 +18,7 @@ from parts import bits, training
 from helpers import checkpoint
 from helpers.checkpoint import Checkpoints, load, restore, save
 
-posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs Linux or macOS")
 
 
 def run(script, folder, **options):
@@ -61,7 +61,6 @@ def test_what_restore_returns_may_be_changed(tmp_path):
 # ---- accelerators -------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(torch, "accelerator"), reason="an older torch")
 def test_an_accelerator_that_the_program_has_not_initialized_is_left_alone(tmp_path, monkeypatch):
     def initialize(*_):
         raise AssertionError("The accelerator is initialized.")
@@ -80,7 +79,7 @@ def test_an_accelerator_that_the_program_has_not_initialized_is_left_alone(tmp_p
     assert set(load(tmp_path / "c.pt")["random_state"]) <= {"torch", "python", "numpy", "mps"}
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_machine_a_program_for_the_cpu_stays_one(tmp_path):
     script = """
 save("c.pt", model=torch.nn.Linear(2, 2))
@@ -90,7 +89,7 @@ assert not torch.cuda.is_initialized()
     assert run(script, tmp_path).returncode == 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_generator_of_a_gpu_in_use_is_saved(tmp_path):
     torch.ones(1, device="cuda")
     save(tmp_path / "c.pt")

@@ -31,7 +31,7 @@ from helpers import checkpoint
 from helpers.checkpoint import Checkpoints, SaveError, load, save
 
 KILLS = int(os.environ.get("KILLS", 30))
-posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs Linux or macOS")
 # From 3.12 on Python warns of forks of a process with threads. Those here only save.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
@@ -268,7 +268,7 @@ def disk(tmp_path):
     """A disk of 4 MB."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", tmp_path]
     if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only Linux has tmpfs, and only root may mount it")
+        pytest.skip("needs Linux and root, to mount a small disk")
     yield tmp_path
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
@@ -402,7 +402,7 @@ checkpoint.Checkpoints(sys.argv[1] + "/run").save(1, v=torch.ones(9))
 """
 
 
-@pytest.mark.skipif(not which("strace"), reason="what reaches the disk is seen with Linux's strace")
+@pytest.mark.skipif(not which("strace"), reason="needs Linux and strace")
 def test_first_the_bytes_then_the_name_then_the_folder_reaches_the_disk(tmp_path):
     log, here = tmp_path / "log", tmp_path / "here"
     here.mkdir()
@@ -410,7 +410,7 @@ def test_first_the_bytes_then_the_name_then_the_folder_reaches_the_disk(tmp_path
     strace = ["strace", "-f", "--seccomp-bpf", "-y", "-e", f"trace={calls}", "-o", log]
     script = [sys.executable, "-c", TWO_SAVES, here]
     if subprocess.run([*strace, *script], stderr=subprocess.PIPE).returncode:
-        pytest.skip("strace is not permitted here, or is too old")
+        pytest.skip("needs Linux and strace, permitted and new")
     below = re.escape(str(here))  # as in: rename("/from", "/to") and fsync(3</path>)
     line = rf'(\w+)\([^"\n]*?[<"]({below}[^>"]*)[>"](?:.*"({below}[^"]*)")?'
     seen = re.findall(line, log.read_text())
@@ -454,7 +454,7 @@ def fail_for_folders(monkeypatch, number):
         real(descriptor)
 
     if not os.path.exists("/dev/fd"):
-        pytest.skip("this system does not tell what a descriptor belongs to")
+        pytest.skip("needs Linux or macOS, which tell what a descriptor belongs to")
     monkeypatch.setattr(os, "fsync", fsync)
 
 

@@ -1,0 +1,165 @@
+"""What is supported: the README, pyproject.toml, the workflow and the suite say the same."""
+
+import os
+import re
+import subprocess
+import sys
+
+import anatomy
+import nbformat
+import pytest
+import versions
+import yaml
+from anatomy import NOTEBOOKS, ROOT
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from test_exercises import NAMES, wrong_answers
+from test_project import PROJECT, README, requirements
+
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
+MATRIX = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["include"]
+PYTHONS = [c.removeprefix("Programming Language :: Python :: ") for c in PROJECT["classifiers"]]
+(TORCH,) = [r for r in requirements() if r.name == "torch"]
+PIN = re.search(r"^torch==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)[1]
+
+
+def listed(what: str) -> list[str]:
+    """The versions in the sentence of the README that says what the suite was run on."""
+    (names,) = re.findall(rf"with {what} ((?:[\d.]+, )*[\d.]+ and [\d.]+)", README)
+    return re.findall(r"[\d.]*\d", names)
+
+
+def test_the_readme_names_the_pythons_of_the_classifiers_and_the_workflow_runs_them():
+    assert listed("Python") == PYTHONS
+    assert {row["python"] for row in MATRIX} == set(PYTHONS)
+    assert {row["python"] for row in MATRIX if "torch" not in row} == set(PYTHONS)
+
+
+def test_the_lowest_python_is_the_one_that_pip_demands():
+    assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+    assert f"You need Python {PYTHONS[0]} or newer" in README
+
+
+def test_the_readme_names_the_torches_that_the_workflow_runs_and_the_pin():
+    others = [row["torch"].removeprefix("torch==") for row in MATRIX if "torch" in row]
+    assert listed("torch") == sorted([*others, PIN], key=lambda v: list(map(int, v.split("."))))
+    assert all(TORCH.specifier.contains(version) for version in listed("torch"))
+
+
+def test_the_lowest_torch_that_is_run_is_the_one_that_pip_demands():
+    (floor,) = TORCH.specifier
+    assert listed("torch")[0] == f"{floor.version}.0"
+
+
+def test_the_newest_torch_is_run_weekly_may_fail_and_is_reported():
+    newest = WORKFLOW["jobs"]["newest"]
+    assert WORKFLOW[True]["schedule"] and newest["continue-on-error"] is True  # YAML: on is true
+    assert "GITHUB_STEP_SUMMARY" in newest["steps"][-1]["run"]
+
+
+def test_the_workflow_runs_each_system_that_a_notebook_may_declare():
+    systems = {row["os"].partition("-")[0] for row in MATRIX} | {
+        job["runs-on"].partition("-")[0] for job in WORKFLOW["jobs"].values()
+    }
+    assert systems >= {"ubuntu", "macos", "windows"}
+
+
+def test_the_readme_names_the_notebooks_that_do_not_run_everywhere():
+    limited = [path for path in NOTEBOOKS if len(anatomy.systems(path)) < 3]
+    assert {tuple(anatomy.systems(path)) for path in limited} == {("Linux", "macOS")}
+    numbers = " and ".join(path.name.partition("_")[0].lstrip("0") for path in limited)
+    assert f"Notebooks {numbers} run on Linux and macOS." in README
+
+
+def test_make_takes_another_python_and_another_environment():
+    command = ["make", "--dry-run", "test", "PYTHON=python3.99", "VENV=.venv-99"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert "python3.99 -m venv .venv-99\n" in done.stdout
+    assert ".venv-99/bin/pytest" in done.stdout and ".venv/" not in done.stdout
+
+
+# ---- the table of what other versions say -------------------------------------------------------
+
+TEXTS, WARNINGS = versions.table()["text"], versions.table()["warning"]
+
+
+@pytest.mark.parametrize("row", TEXTS, ids=lambda row: row["stored"][:40])
+def test_each_text_of_the_table_is_in_a_stored_output_or_a_wrong_answer(row):
+    """Or else it would excuse nothing, and had better go."""
+    stored = [nbformat.read(path, as_version=4).cells for path in NOTEBOOKS]
+    outputs = [cell.outputs for cells in stored for cell in cells if cell.cell_type == "code"]
+    told = [answer.says for name in NAMES for answer in wrong_answers(name)]
+    assert any(row["stored"] in text for text in [*strings(outputs), *told])
+
+
+def strings(value):
+    """All strings in nested dicts and lists."""
+    if isinstance(value, str):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for item in items for text in strings(item)]
+
+
+@pytest.mark.parametrize("row", [*TEXTS, *WARNINGS], ids=lambda row: row["on"])
+def test_each_row_of_the_table_is_for_a_supported_version_and_not_for_the_stored_outputs(row):
+    requirement = Requirement(row["on"])
+    supported = {"Python": PYTHONS, "torch": listed("torch")}[requirement.name]
+    stored = {"Python": PYTHONS[0], "torch": PIN}[requirement.name]
+    assert any(requirement.specifier.contains(version) for version in supported)
+    assert not requirement.specifier.contains(stored)
+
+
+def test_the_texts_of_what_runs_here_take_the_place_of_the_stored_ones(monkeypatch):
+    row = {"stored": "old words", "said": "new words"}
+    monkeypatch.setattr(versions, "rows", lambda kind: [row])
+    stored = [{"evalue": "it says old words.", "count": 3}, ["old words"]]
+    assert versions.as_said_here(stored) == [
+        {"evalue": "it says new words.", "count": 3},
+        ["new words"],
+    ]
+    assert stored == [{"evalue": "it says old words.", "count": 3}, ["old words"]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "declared"),
+    {
+        "needs a GPU": True,
+        "needs Linux and root, to mount": True,
+        "needs Linux or macOS, as it declares": True,
+        "needs a GPU of another kind": False,
+        "was slow": False,
+    }.items(),
+)
+def test_only_declared_reasons_excuse_a_skip(reason, declared):
+    assert versions.is_declared(reason) == declared
+
+
+UNDECLARED = """
+import pytest
+
+@pytest.mark.skip(reason="{reason}")
+def test_it():
+    pass
+"""
+
+
+@pytest.mark.parametrize(("reason", "status"), [("was slow", 1), ("needs a GPU", 0)])
+def test_a_skip_that_is_not_declared_fails_the_run(reason, status, tmp_path):
+    (tmp_path / "test_it.py").write_text(UNDECLARED.format(reason=reason))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "conftest", str(tmp_path)]
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == status, done.stdout
+
+
+def test_the_specifiers_are_ranges():
+    """A version that comes after the newest here is taken to speak like it."""
+    for row in [*TEXTS, *WARNINGS]:
+        specifier = SpecifierSet(str(Requirement(row["on"]).specifier))
+        assert {one.operator for one in specifier} <= {">=", "<"}

@@ -1,0 +1,55 @@
+"""What the versions that run here say otherwise than the stored outputs do: see versions.toml."""
+
+import copy
+import functools
+import platform
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+SYSTEM = {"Darwin": "macOS"}.get(platform.system(), platform.system())
+TABLE = Path(__file__).with_suffix(".toml")
+
+
+@functools.cache
+def rows(kind: str) -> list[dict[str, str]]:
+    """The rows of the table, of kind ``"text"`` or ``"warning"``, that hold for what runs here."""
+    return [row for row in table()[kind] if _runs_here(row["on"])]
+
+
+@functools.cache
+def table() -> dict[str, Any]:
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
+
+
+def is_declared(reason: str) -> bool:
+    """Whether this is one of the reasons for which the table lets a test be skipped."""
+    return any(re.match(f"needs {what}([,:]|$)", reason) for what in table()["skip"]["may_need"])
+
+
+def as_said_here(stored: Any) -> Any:
+    """Stored outputs, or any nested dicts, lists and strings, with the texts of what runs here."""
+    if isinstance(stored, dict):
+        changed = copy.copy(stored)  # of the same class
+        for key, value in stored.items():
+            changed[key] = as_said_here(value)
+        return changed
+    if isinstance(stored, list):
+        return [as_said_here(value) for value in stored]
+    if isinstance(stored, str):
+        for row in rows("text"):
+            stored = stored.replace(row["stored"], row["said"])
+    return stored
+
+
+def _runs_here(on: str) -> bool:
+    requirement = Requirement(on)
+    if requirement.name == "Python":
+        version = platform.python_version()
+    else:
+        version = metadata.version(requirement.name)
+    return requirement.specifier.contains(version, prereleases=True)
