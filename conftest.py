@@ -14,6 +14,9 @@ _folder = pytest.StashKey[tempfile.TemporaryDirectory]()
 def pytest_configure(config: pytest.Config) -> None:
     ignored = [f"ignore:{row['begins']}" for row in versions.rows("warning")]
     os.environ["PYTHONWARNINGS"] = ",".join(ignored)
+    if versions.SYSTEM == "macOS":  # where this module says of itself that it redirects nothing
+        module = "torch.distributed.elastic.multiprocessing.redirects"
+        os.environ.setdefault("TORCH_LOGS", f"-{module}")
     if hasattr(config, "workerinput"):  # the controller has done it, for all the workers
         return
     # nbval kills its kernels, so they cannot delete the temporary folders that they work in.
@@ -36,12 +39,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A test that is skipped for a reason that is not declared has proved nothing: fail."""
+    """A test that was not run has proved nothing: fail, unless it needs what is not here."""
     for report in terminalreporter.getreports("skipped"):
         *_, reason = report.longrepr
-        if not versions.is_declared(reason.removeprefix("Skipped: ")):
-            terminalreporter.write_line(f"ERROR {report.nodeid}: skipped, {reason!r}", red=True)
-            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if not versions.excuses(reason.removeprefix("Skipped: ")):
+            fail(terminalreporter, f"{report.nodeid} was skipped, for no declared need: {reason}")
+    for outcome in ("xfailed", "xpassed"):
+        for report in terminalreporter.getreports(outcome):
+            fail(terminalreporter, f"{report.nodeid} is expected to fail: test what holds instead")
+
+
+def fail(terminalreporter: pytest.TerminalReporter, message: str) -> None:
+    terminalreporter.write_line(f"ERROR {message}", red=True)
+    terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

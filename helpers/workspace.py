@@ -32,7 +32,7 @@ def enter() -> None:
     _folder = tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True)
     os.chdir(_folder.name)
     # By this a spawned worker finds modules. The kernel has "", which means another folder there.
-    sys.path.insert(0, _folder.name)
+    sys.path.insert(0, os.getcwd())  # without the links in it that macOS has
     threads = os.environ.setdefault("OMP_NUM_THREADS", "1")  # may be a list, one for each level
     torch.set_num_threads(int(threads.partition(",")[0]))
     # torch makes this one as soon as there is an optimizer, and would leave it behind.
@@ -50,6 +50,6 @@ def leave() -> None:
     os.chdir(_home)
     if _folder:
         with suppress(ValueError):  # a cell may have taken it out
-            sys.path.remove(_folder.name)
+            sys.path.remove(os.path.realpath(_folder.name))
         _folder.cleanup()
         _folder = None

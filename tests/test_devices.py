@@ -56,7 +56,7 @@ def test_the_values_survive(state, tmp_path):
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 def test_without_the_device_a_plain_load_raises_torchs_own_error(state, tmp_path):
     save_from("cuda:0", state, tmp_path / "gpu.pt")
     with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device"):

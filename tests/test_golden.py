@@ -111,7 +111,7 @@ def test_the_adamw_checkpoint_of_a_gpu_is_restored_on_this_machine():
     assert rest["cuda_rng_state"].numel() == 16
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 def test_the_helper_passes_on_torchs_own_error_where_there_is_no_gpu():
     with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device"):
         checkpoint.load(devices.FILES / "checkpoint-torch-2.11.0-cuda.tar")

@@ -54,6 +54,26 @@ with multiprocessing.get_context({method!r}).Pool(1) as pool:
     assert done.stdout == "42\n", done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs Linux or macOS")
+def test_a_module_has_the_same_path_as_the_folder_though_links_lead_there(tmp_path):
+    """As on macOS, where /var is a link to /private/var."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    code = """
+import os
+from helpers import workspace
+workspace.enter()
+open("written.py", "w").close()
+import written
+print(written.__file__ == os.path.join(os.getcwd(), "written.py"))
+workspace.leave()
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path / "link")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_leave_deletes_the_folder_and_goes_home(home):
     workspace.enter()
     folder = Path.cwd()

@@ -116,7 +116,7 @@ def test_a_file_of_an_unknown_kind_is_shown_and_not_called_damaged(raw, tmp_path
 DEVICES = ["cuda:0", "cuda:7", "mps", "xpu:0", "xla:0", "hpu", "npu:0", "mtia"]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_file_for_a_device_that_is_not_here_raises_torchs_error_unchanged(device, tmp_path):
     path = tmp_path / "file.pt"
@@ -131,7 +131,7 @@ def test_a_file_for_a_device_that_is_not_here_raises_torchs_error_unchanged(devi
     assert torch.equal(load(path, map_location="cpu")["weight"], STATE["weight"])
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 @pytest.mark.filterwarnings("ignore:.*not verified")
 def test_a_legacy_file_for_a_gpu_raises_torchs_error_unchanged(tmp_path, monkeypatch):
     from torch import serialization
