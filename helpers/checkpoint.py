@@ -532,16 +532,16 @@ def _put(part: Any, put: Callable, saved: Any, before: Any, converted: Any = ())
     """Load a state. torch casts that of an optimizer to its parameters' dtypes: undo this."""
     put(_map(saved, lambda value: value))  # a copy, since load_state_dict may change what it gets
     optimizer, _ = _unwrapped(part, before)
-    if not isinstance(optimizer, Optimizer) or not isinstance(saved.get("state"), dict):
+    ours = isinstance(saved, dict) and {"state", "param_groups"} <= saved.keys()
+    if not ours or not isinstance(optimizer, Optimizer):
         return
-    module = type(optimizer).__module__
-    is_plain = module.startswith("torch.optim.") and not module.endswith(("lbfgs", "_adafactor"))
+    is_plain = re.match(r"torch\.optim\.(?!lbfgs|_adafactor)", type(optimizer).__module__)
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
     indices = [index for group in saved["param_groups"] for index in group["params"]]
     for parameter, index in zip(parameters, indices, strict=False):
         loaded, state = optimizer.state.get(parameter, {}), saved["state"].get(index, {})
-        known = isinstance(state, dict) and isinstance(loaded, dict)
-        tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)} if known else {}
+        dicts = isinstance(state, dict) and isinstance(loaded, dict)
+        tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)} if dicts else {}
         shapes = {value.shape for value in tensors.values() if value.numel() > 1}
         if is_plain and shapes and parameter.shape not in shapes:
             raise ValueError(f"It is the state of parameters of other shapes: {shapes}.")

@@ -270,6 +270,23 @@ class Odd(Optimizer):
         self.state["shared"] = {"temperature": torch.ones(2)}
 
 
+class OwnFormat(AdamW):
+    """Its state dict is of another kind than torch's."""
+
+    form = list
+
+    def state_dict(self):
+        state = super().state_dict()
+        return list(state.items()) if self.form is list else {"inner": state, "state": 3}
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(dict(state_dict) if self.form is list else state_dict["inner"])
+
+
+class OwnDict(OwnFormat):
+    form = dict
+
+
 def stepped(make):
     model = net()
     optimizer = make(model.parameters())
@@ -286,8 +303,10 @@ def stepped(make):
         lambda p: Odd(p, {}),
         lambda p: torch.optim.LBFGS(p),
         lambda p: torch.optim.Adafactor(p),
+        OwnFormat,
+        OwnDict,
     ],
-    ids=["a subclass", "other shapes", "no dicts", "LBFGS", "Adafactor"],
+    ids=["a subclass", "other shapes", "no dicts", "LBFGS", "Adafactor", "a list", "a dict"],
 )
 def test_an_optimizer_that_save_took_is_restored(make, path):
     model = net()
