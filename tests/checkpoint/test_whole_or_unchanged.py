@@ -98,7 +98,13 @@ def test_a_kill_leaves_the_old_checkpoint_or_the_new_one(background, path, monke
     for number in range(2, 2 + KILLS):
         leftovers = temporary_files(path.parent)
         victim = fork(save_once, number)
-        time.sleep(random.uniform(0, 1.2 * length))
+        start = time.perf_counter()
+        if number % 2:  # once it writes; the others, at any time
+            while temporary_files(path.parent) <= leftovers and time.perf_counter() < start + 2:
+                time.sleep(0.0002)
+            time.sleep(random.uniform(0, 0.002))
+        else:
+            time.sleep(random.uniform(0, 1.2 * length))
         kill(victim)
         interrupted += temporary_files(path.parent) > leftovers
         found = number_in(path.parent)
