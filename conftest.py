@@ -1,9 +1,14 @@
-"""Kernels and tests work in one temporary folder, which is gone when the run is over."""
+"""How notebooks and tests run.
+
+They work in one temporary folder, which is gone when the run is over. Outputs are compared with
+what the versions here say. A test is left out only if it needs what this machine does not have.
+"""
 
 import os
 import tempfile
 
 import anatomy
+import needs
 import pytest
 import versions
 from nbval.plugin import IPyNbCell
@@ -14,7 +19,7 @@ _folder = pytest.StashKey[tempfile.TemporaryDirectory]()
 def pytest_configure(config: pytest.Config) -> None:
     ignored = [f"ignore:{row['begins']}" for row in versions.rows("warning")]
     os.environ["PYTHONWARNINGS"] = ",".join(ignored)
-    if versions.SYSTEM == "macOS":  # where this module says of itself that it redirects nothing
+    if needs.SYSTEM == "macOS":  # where this module says of itself that it redirects nothing
         module = "torch.distributed.elastic.multiprocessing.redirects"
         os.environ.setdefault("TORCH_LOGS", f"-{module}")
     if hasattr(config, "workerinput"):  # the controller has done it, for all the workers
@@ -33,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, IPyNbCell):
             item.cell.outputs = versions.as_said_here(item.cell.get("outputs", []))
-            if versions.SYSTEM not in anatomy.systems(item.path):
+            if needs.SYSTEM not in anatomy.systems(item.path):
                 needed = " or ".join(anatomy.systems(item.path))
                 item.add_marker(pytest.mark.skip(reason=f"needs {needed}, as it declares"))
 
@@ -42,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A test that was not run has proved nothing: fail, unless it needs what is not here."""
     for report in terminalreporter.getreports("skipped"):
         *_, reason = report.longrepr
-        if not versions.excuses(reason.removeprefix("Skipped: ")):
+        if not needs.excuses(reason.removeprefix("Skipped: ")):
             fail(terminalreporter, f"{report.nodeid} was skipped, for no declared need: {reason}")
     for outcome in ("xfailed", "xpassed"):
         for report in terminalreporter.getreports(outcome):

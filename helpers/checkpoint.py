@@ -1,7 +1,4 @@
-"""Checkpoints that survive a crash: saved whole or not at all, verified, restored all or nothing.
-
-The file is an ordinary checkpoint, and this module needs torch and the standard library alone.
-"""
+"""Checkpoints that survive a crash: saved whole or not at all, verified, restored whole or not."""
 
 import atexit
 import copy
@@ -27,13 +24,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.utils.serialization import config
 
-_PROCESS = os.getpid()  # differs in a process that was forked later
+_PID = os.getpid()  # differs in a process that was forked later
 _ANY, _STEP = r"[^.].*\.(pt|pth|tar)", r"step-\d{8,}\.pt"  # the names of checkpoints
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"(\xb5/\xfd", b"Rar!")
 
 
 class CheckpointError(Exception):
-    """The base class of the errors below. No intact checkpoint is lost, and no part has changed."""
+    """No intact checkpoint is lost. Parts are as before, but for lazy layers and those it names."""
 
 
 class SaveError(CheckpointError, OSError):
@@ -129,7 +126,7 @@ class Checkpoints(AbstractContextManager):
     folder: str | Path = field(kw_only=False)
     keep_last: int | None = 3
     keep_best: int = 0
-    metric: str | None = None
+    metric: str = ""
     mode: Literal["max", "min"] = "max"
     background: bool = False
 
@@ -138,24 +135,25 @@ class Checkpoints(AbstractContextManager):
         if not counts or self.mode not in ("max", "min") or (self.keep_best and not self.metric):
             text = "keep_last >= 1 or None, keep_best with a metric, mode 'max' or 'min'"
             raise ValueError(f"Expected {text}, but this is {self}.")
-        self.folder = Path(self.folder).absolute()  # stays the same after os.chdir
-        self._scores, self._thread, self._errors = {}, None, []  # errors not reported yet
-        self.folder.mkdir(exist_ok=True)
-        _flush(self.folder.parent)
+        self.folder = self._folder = Path(self.folder).absolute()  # also after os.chdir
+        self._thread: threading.Thread | None = None
+        self._scores, self._errors = dict[Path, float](), list[BaseException]()  # not reported yet
+        self._folder.mkdir(exist_ok=True)
+        _flush(self._folder.parent)
         self._unknown = self.paths  # another run's, unless this object restores one of them
         atexit.register(self.close)  # prints an error that nothing else waited for
 
     @property
     def paths(self) -> list[Path]:
         """The checkpoints in the folder, the one with the highest step last."""
-        return _in_order(self.folder, _STEP)
+        return _in_order(self._folder, _STEP)
 
     @property
     def best(self) -> Path:
         """The checkpoint with the best metric. Raises FileNotFoundError if there is none."""
         for path in self._ranked():
             return path
-        raise FileNotFoundError(f"No checkpoint in {self.folder.name!r} has {self.metric!r}.")
+        raise FileNotFoundError(f"No checkpoint in {self._folder.name!r} has {self.metric!r}.")
 
     def save(self, step: int, /, **parts: Any) -> Path:
         """Save a checkpoint as the function ``save`` does, delete outdated ones, return its path.
@@ -170,21 +168,22 @@ class Checkpoints(AbstractContextManager):
         if not hasattr(step, "__index__") or step < 0:
             raise ValueError(f"The step is {step!r}: expected an integer, 0 or more.")
         score = parts.get(self.metric)
-        with suppress(AttributeError, RuntimeError, ValueError):  # unless of NumPy or torch
-            parts[self.metric] = score = score.item()
+        with suppress(AttributeError, KeyError, RuntimeError, ValueError):
+            parts[self.metric] = score = parts[self.metric].item()
         if not isinstance(score, int | float | None):
             raise SaveError(f"Nothing was saved: {self.metric!r} is {score!r}, and not a number.")
-        path, state = self.folder / f"step-{step.__index__():08d}.pt", _collect(parts, True)
+        path, state = self._folder / f"step-{step.__index__():08d}.pt", _collect(parts, True)
         if self._unknown and step <= int(self._unknown[-1].stem.removeprefix("step-")):
             self.keep_last = None
             text = "holds another run, which a restart would resume. Nothing is deleted any more."
-            warnings.warn(f"{self.folder.name!r} {text} Use another folder.", stacklevel=2)
+            warnings.warn(f"{self._folder.name!r} {text} Use another folder.", stacklevel=2)
         self._unknown = []
         if self._thread:
             self._thread.join()
+        threaded = self.background and threading.main_thread().is_alive() and os.getpid() == _PID
+        state = _snapshot(state) if threaded else state
         errors, self._errors = self._errors, []
-        if self.background and threading.main_thread().is_alive() and os.getpid() == _PROCESS:
-            state = _snapshot(state)  # what was copied is freed before a thread takes the GIL
+        if threaded:
             thread = threading.Thread(target=self._save, args=(path, state, self._errors))
             thread.start()
             self._thread = thread  # not before: a signal handler could join it too early
@@ -198,7 +197,7 @@ class Checkpoints(AbstractContextManager):
     def restore(self, **parts: Any) -> dict[str, Any]:
         """Restore the newest intact checkpoint, as the function ``restore`` does."""
         self.close()
-        rest = _restore(_load_newest(self.folder, "cpu", _STEP), parts, random_state=True)
+        rest = _restore(_load_newest(self._folder, "cpu", _STEP), parts, random_state=True)
         self._unknown = []
         return rest
 
@@ -229,7 +228,7 @@ class Checkpoints(AbstractContextManager):
                 with suppress(Exception):
                     self._scores[path] = float(_load_file(path, "cpu")[self.metric])
         ranked = [path for path in paths if not math.isnan(self._scores[path])]
-        return sorted(ranked, key=self._scores.get, reverse=self.mode == "max")
+        return sorted(ranked, key=self._scores.__getitem__, reverse=self.mode == "max")
 
 
 def _accessors(part: Any) -> tuple[str, Callable[[], Any], Callable[[Any], Any] | None]:
@@ -263,7 +262,8 @@ def _collect(parts: dict[str, Any], random_state: bool) -> dict[str, Any]:
             raise SaveError(f"Nothing was saved: {owners[key]} and {name} share the key {key!r}.")
         owners[key], collected[key] = name, _plain(get()) if suffix == "_state" else get()
         _, kind = _unwrapped(part, collected[key])
-        made_for |= {name: [kind]} if kind else {}
+        if kind:
+            made_for[name] = [kind]
     for name, generator in _generators().items() if random_state else ():
         _, get, _ = _accessors(generator)
         drawn[name] = _plain(get())
@@ -298,23 +298,21 @@ def _unwrapped(part: Any, state: Any) -> tuple[Any, str | None]:
 def _snapshot(state: Any) -> Any:  # a copy in CPU memory, where shared storages are shared as well
     storages: dict[Any, Any] = {}
 
-    def copied(value: Any) -> Any:
-        if not isinstance(value, Tensor) or nn.parameter.is_lazy(value) or value.is_meta:
-            return value if isinstance(value, Tensor) else copy.deepcopy(value)
-        flagged = value.is_quantized or value.is_nested or value.is_conj() or value.is_neg()
-        other = value.layout is not torch.strided or type(value) not in (Tensor, nn.Parameter)
-        if flagged or other:
-            tensor = value.detach().to("cpu", copy=True)
+    def copied(item: Any) -> Any:
+        if not isinstance(item, Tensor) or nn.parameter.is_lazy(item) or item.is_meta:
+            return item if isinstance(item, Tensor) else copy.deepcopy(item)
+        special = item.is_quantized or item.is_nested or item.is_conj() or item.is_neg()
+        if special or item.layout is not torch.strided or type(item) not in (Tensor, nn.Parameter):
+            tensor = item.detach().to("cpu", copy=True)
         else:
-            storage = value.untyped_storage()
+            storage = item.untyped_storage()
             key = storage.device, storage.data_ptr(), storage.nbytes()
             if key not in storages:
                 storages[key] = torch.UntypedStorage(storage.nbytes()).copy_(storage)
-            view = value.storage_offset(), value.size(), value.stride()
-            tensor = torch.empty(0, dtype=value.dtype, device="cpu").set_(storages[key], *view)
-            tensor = tensor.as_subclass(type(value))
-        tensor.__dict__.update(_map(value.__dict__, copied))
-        return tensor.requires_grad_(value.requires_grad)
+            tensor = torch.empty(0, dtype=item.dtype, device="cpu").as_subclass(type(item))
+            tensor.set_(storages[key], item.storage_offset(), item.size(), item.stride())
+        tensor.__dict__.update(_map(item.__dict__, copied))
+        return tensor.requires_grad_(item.requires_grad)
 
     return _map(state, copied)
 
@@ -342,8 +340,8 @@ def _write(path: Path, state: dict[str, Any]) -> None:  # beside the target, the
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             found: list[Any] = []
             _map(state, found.append)
-            own = [v for v in found if type(v) in (Tensor, nn.Parameter)]
-            own = [v.untyped_storage() for v in own if v.layout is torch.strided]
+            own = [t for t in found if type(t) in (Tensor, nn.Parameter)]
+            own = [t.untyped_storage() for t in own if t.layout is torch.strided]
             sizes = {storage.data_ptr(): storage.nbytes() for storage in own}
             reason += f" for {sum(sizes.values()):,} bytes of tensors"
         raise SaveError(f"{path.name} was not saved: {reason}. {now}") from error
@@ -360,7 +358,7 @@ def _dump(value: Any, file: BinaryIO, where: str = "") -> None:  # and read it b
     file.seek(0)
     file.truncate()
     try:
-        with config.patch("save.compute_crc32", True):
+        with config.patch("save.compute_crc32", True):  # type: ignore[attr-defined]
             torch.save(value, file)
         try:
             file.seek(0)
@@ -369,10 +367,10 @@ def _dump(value: Any, file: BinaryIO, where: str = "") -> None:  # and read it b
             file.seek(0)
             torch.load(file, "cpu", weights_only=True, mmap=False)
     except BaseException as error:
-        # torch.save hides an error of writing, and an interrupt, behind an error of its own.
-        cause = error if error.__context__ in (None, handled) else error.__context__
-        for one in (error, cause):  # a writer that outlived its file would abort the process
+        context = None if error.__context__ is handled else error.__context__
+        for one in (error, context or error):  # a writer that outlived its file would abort us
             traceback.clear_frames(one.__traceback__)
+        cause = context if context and type(error) is RuntimeError else error  # torch hides it
         others = OSError, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError
         if not isinstance(cause, Exception) or isinstance(cause, others):
             raise cause from None
@@ -422,7 +420,7 @@ def _verify(file: BinaryIO, name: str) -> bool:  # compares all checksums: False
         raise MismatchError(f"{name} seems intact: unpack it, or use safetensors.torch.load_file.")
     if not start.startswith(b"PK\x03\x04"):
         raise CorruptError(f"{name} does not begin like a checkpoint, but with {start[:24]!r}.")
-    is_other = False
+    is_other = verified = False
     try:
         file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 16) - 21))
         _, mark, end = file.read().rpartition(b"PK\x05\x06")  # here it counts its records
@@ -434,7 +432,7 @@ def _verify(file: BinaryIO, name: str) -> bool:  # compares all checksums: False
             is_other = not {f"{root}/data.pkl", f"{root}/version"} <= records.keys()
             is_other = is_other or f"{root}/constants.pkl" in records
             odd = any(r.external_attr & 16 and not r.is_dir() for r in records.values())
-            if odd or min(len(records), 0xFFFF) != int.from_bytes(end[6:8], "little"):
+            if odd or min(len(archive.infolist()), 0xFFFF) != int.from_bytes(end[6:8], "little"):
                 raise ValueError("its list of records is not as it was written")
             verified = any(record.CRC for record in records.values())
             if verified and (damaged := archive.testzip()):
@@ -476,7 +474,7 @@ def _load_newest(folder: Path, map_location: Any, names: str = _ANY) -> Any:
 def _restore(state: Any, parts: dict[str, Any], random_state: bool) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise MismatchError(f"The file holds a {type(state).__name__}, not a dict: use load(path).")
-    rest, plan, known, unknown, undo, converted = dict(state), [], [], [], [], set()
+    rest, plan, ready, undo, converted, lost = dict(state), [], [], list[Any](), set(), {}
     made_for = rest.pop("made_for") if isinstance(rest.get("made_for"), dict) else {}
     stored = rest.pop("random_state") if isinstance(rest.get("random_state"), dict) else {}
     for name, part in parts.items():
@@ -488,37 +486,38 @@ def _restore(state: Any, parts: dict[str, Any], random_state: bool) -> dict[str,
         plan.append((name, part, get, put, rest.pop(key)))
     for name, generator in _generators().items():
         _, get, put = _accessors(generator)
-        undo.append((name, generator, get, put, get()))  # a loader may draw from it
-        if random_state and name in stored:
+        undo.append((f"random state {name}", generator, {}, put, get()))  # a loader may draw
+        if put and random_state and name in stored:
             plan.append((name, generator, get, put, stored.pop(name)))
     if random_state and stored:
         warnings.warn(f"Not in use here, and not restored: {[*stored]}.", stacklevel=3)
     try:
         for name, part, get, put, saved in plan:
-            before = None
-            with suppress(RuntimeError, TypeError):  # what has no state yet, or one of locks, …
+            before = None  # no way back, so it comes last: it has no state yet, or one of locks, …
+            with suppress(RuntimeError, TypeError):
                 before = _snapshot(get())
-            (unknown if before is None else known).append((name, part, get, put, saved, before))
+            ready.append((name, part, put, saved, before))
             if isinstance(part, nn.Module) and isinstance(saved, dict):
                 if any(parameter.is_meta for parameter in part.parameters()):
                     raise ValueError("It is on meta: call model.to_empty(device='cpu') first.")
-                if any(saved.get(key, p).dtype != p.dtype for key, p in part.named_parameters()):
-                    converted.update(map(id, part.parameters()))  # to another dtype
-        for name, part, get, put, saved, before in known + unknown:  # … is loaded last: no way back
-            undo.append((name, part, get, None if before is None else put, before))
+                some = next(iter(saved.values()), None)  # hooks may rename the parameters
+                for key, p in part.named_parameters():
+                    if getattr(saved.get(key, some), "dtype", p.dtype) is not p.dtype:
+                        converted.add(id(p))
+        for name, part, put, saved, before in sorted(ready, key=lambda row: row[-1] is None):
             _, kind = _unwrapped(part, before)
-            was, *_ = made_for.get(name, [kind])
-            if kind and was != kind:
-                raise ValueError(f"It is the state of {was}, but this is {kind}: create {was}.")
+            if kind and kind not in (of := made_for.get(name, [kind])):
+                raise ValueError(f"It is the state of {of[0]}, but this is {kind}: create {of[0]}.")
+            held = dict(getattr(part, "__dict__", {}))
+            undo.append((name, part, held, None if before is None else put, before))
             _put(part, put, saved, before, converted)
     except BaseException as exc:
-        lost: dict[str, bool] = {}
-        for other, part, get, put, before in undo[::-1] * 2:  # a second Ctrl-C does not stop it
+        for other, part, held, put, before in undo[::-1] * 2:  # a second Ctrl-C does not stop it
             with suppress(BaseException):
+                if held and other not in lost:
+                    object.__setattr__(part, "__dict__", dict(held))
                 lost[other] = True
                 _put(part, put, before, before)
-                for added in get().keys() - before if isinstance(before, dict) else ():
-                    part.__dict__.pop(added, None)
                 lost.pop(other)
         end = f"not put back: {', '.join(lost)}" if lost else "nothing was restored"
         if isinstance(exc, MemoryError | torch.OutOfMemoryError) or not isinstance(exc, Exception):
@@ -529,22 +528,23 @@ def _restore(state: Any, parts: dict[str, Any], random_state: bool) -> dict[str,
 
 
 def _put(part: Any, put: Callable, saved: Any, before: Any, converted: Any = ()) -> None:
-    """Load a state. torch casts that of an optimizer to its parameters' dtypes: undo this."""
     put(_map(saved, lambda value: value))  # a copy, since load_state_dict may change what it gets
     optimizer, _ = _unwrapped(part, before)
-    ours = isinstance(saved, dict) and {"state", "param_groups"} <= saved.keys()
+    ours = isinstance(saved, dict) and isinstance(saved.get("state"), dict)
     if not ours or not isinstance(optimizer, Optimizer):
         return
     is_plain = re.match(r"torch\.optim\.(?!lbfgs|_adafactor)", type(optimizer).__module__)
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
-    indices = [index for group in saved["param_groups"] for index in group["params"]]
+    groups = [group for group in saved.get("param_groups", ()) if isinstance(group, dict)]
+    indices = [index for group in groups for index in group.get("params", ())]
     for parameter, index in zip(parameters, indices, strict=False):
         loaded, state = optimizer.state.get(parameter, {}), saved["state"].get(index, {})
-        dicts = isinstance(state, dict) and isinstance(loaded, dict)
-        tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)} if dicts else {}
-        shapes = {value.shape for value in tensors.values() if value.numel() > 1}
+        if not isinstance(state, dict) or not isinstance(loaded, dict):
+            continue
+        shapes = {v.shape for v in loaded.values() if isinstance(v, Tensor) and v.numel() > 1}
         if is_plain and shapes and parameter.shape not in shapes:
             raise ValueError(f"It is the state of parameters of other shapes: {shapes}.")
-        for key, value in tensors.items() if id(parameter) not in converted else ():
-            if isinstance(loaded.get(key), Tensor) and loaded[key].dtype != value.dtype:
-                loaded[key] = value.to(loaded[key].device)
+        for key, old in state.items() if id(parameter) not in converted else ():
+            now, was = loaded.get(key), getattr(old, "dtype", None)
+            if isinstance(now, Tensor) and was not in (None, now.dtype) and now.equal(old.to(now)):
+                loaded[key] = old.to(now.device)  # torch has cast it to the parameter's dtype

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 import nbformat
+import needs
 import pytest
 import versions
 from anatomy import NOTEBOOKS, ROOT, systems
@@ -111,9 +112,9 @@ ALL = [answer for name in NAMES for answer in answers(name)]
 
 @pytest.mark.parametrize("answer", ALL, ids=str)
 def test_an_answer_gets_the_points_it_deserves_and_is_told_why(answer):
-    needed = systems(ROOT / f"notebooks/{answer.notebook}.ipynb")
-    if versions.SYSTEM not in needed:
-        pytest.skip(f"needs {' or '.join(needed)}, as its notebook declares")
+    supported = systems(ROOT / f"notebooks/{answer.notebook}.ipynb")
+    if needs.SYSTEM not in supported:
+        pytest.skip(f"needs {' or '.join(supported)}, as its notebook declares")
     points, told = graded(answer.notebook)[answer]
     assert points == answer.gets, f"it gets {points}, and is told: {told}"
     assert versions.as_said_here(answer.says) in told

@@ -8,6 +8,7 @@ import sys
 
 import anatomy
 import nbformat
+import needs
 import pytest
 import versions
 import yaml
@@ -156,10 +157,8 @@ def test_the_texts_of_what_runs_here_take_the_place_of_the_stored_ones(monkeypat
     }.items(),
 )
 def test_only_a_declared_need_that_is_not_here_excuses_a_skip(reason, excused, monkeypatch):
-    monkeypatch.setattr(
-        versions, "NEEDS", {**versions.NEEDS, "a GPU": False, "Linux or macOS": True}
-    )
-    assert versions.excuses(reason) == excused
+    monkeypatch.setattr(needs, "NEEDS", {**needs.NEEDS, "a GPU": False, "Linux or macOS": True})
+    assert needs.excuses(reason) == excused
 
 
 MARKED = """

@@ -3,16 +3,13 @@
 import copy
 import functools
 import platform
-import shutil
 import tomllib
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from packaging.requirements import Requirement
 
-SYSTEM = {"Darwin": "macOS"}.get(platform.system(), platform.system())
 TABLE = Path(__file__).with_suffix(".toml")
 
 
@@ -25,25 +22,6 @@ def rows(kind: str) -> list[dict[str, str]]:
 @functools.cache
 def table() -> dict[str, Any]:
     return tomllib.loads(TABLE.read_text(encoding="utf-8"))
-
-
-# What a test or a notebook may need, and whether it is here. None: only the test can find out.
-NEEDS = {
-    "a GPU": torch.cuda.is_available(),
-    "a machine without a GPU": not torch.accelerator.is_available(),
-    "make": shutil.which("make") is not None,
-    "Linux": SYSTEM == "Linux",
-    "Linux or macOS": SYSTEM in ("Linux", "macOS"),
-    "Linux and root": None,  # in a container, root may not mount
-    "Linux and strace": None,  # it may be forbidden, or too old
-    "root that makes devices": None,
-}
-
-
-def excuses(reason: str) -> bool:
-    """Whether a test may be skipped for this reason: it needs what is declared, and is not here."""
-    need = reason.partition(",")[0].removeprefix("needs ")
-    return reason.startswith("needs ") and need in NEEDS and not NEEDS[need]
 
 
 def as_said_here(stored: Any) -> Any:

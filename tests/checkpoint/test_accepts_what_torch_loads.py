@@ -287,6 +287,27 @@ class OwnDict(OwnFormat):
     form = dict
 
 
+class OwnPairs(AdamW):
+    """Its state dict has torch's keys, and other things under them."""
+
+    def state_dict(self):
+        state = super().state_dict()
+        return {**state, "state": list(state["state"].items())}
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict({**state_dict, "state": dict(state_dict["state"])})
+
+
+class OwnGroups(AdamW):
+    def state_dict(self):
+        state = super().state_dict()
+        return {**state, "param_groups": dict(enumerate(state["param_groups"]))}
+
+    def load_state_dict(self, state_dict):
+        groups = [*state_dict["param_groups"].values()]
+        super().load_state_dict({**state_dict, "param_groups": groups})
+
+
 def stepped(make):
     model = net()
     optimizer = make(model.parameters())
@@ -305,8 +326,20 @@ def stepped(make):
         lambda p: torch.optim.Adafactor(p),
         OwnFormat,
         OwnDict,
+        OwnPairs,
+        OwnGroups,
     ],
-    ids=["a subclass", "other shapes", "no dicts", "LBFGS", "Adafactor", "a list", "a dict"],
+    ids=[
+        "a subclass",
+        "other shapes",
+        "no dicts",
+        "LBFGS",
+        "Adafactor",
+        "a list",
+        "a dict",
+        "pairs",
+        "a dict of groups",
+    ],
 )
 def test_an_optimizer_that_save_took_is_restored(make, path):
     model = net()

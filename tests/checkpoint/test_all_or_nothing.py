@@ -447,6 +447,29 @@ def test_what_a_part_did_not_have_before_is_taken_away_again(path):
     assert scheduler.state_dict() == before
 
 
+def test_a_part_that_was_refused_unloaded_is_not_called_lost(path):
+    """Its class is another one, so nothing was tried on it: there is nothing to put back."""
+
+    class Once(torch.optim.SGD):
+        def load_state_dict(self, state_dict):
+            raise ValueError("never")
+
+    model = net()
+    save(path, optimizer=torch.optim.Adam(model.parameters()))
+    with pytest.raises(MismatchError, match="optimizer refused its state; nothing was restored"):
+        restore(path, optimizer=Once(model.parameters()))
+
+
+def test_a_part_may_be_called_like_a_generator(path):
+    class Refuses(Fails):
+        def load_state_dict(self, state):
+            raise ValueError("never")
+
+    save(path, python=Fails(), model=net())
+    with pytest.raises(MismatchError, match="python refused its state; not put back: python. nev"):
+        restore(path, python=Refuses(), model=net())
+
+
 @pytest.mark.parametrize("by_torch", [False, True])
 @pytest.mark.parametrize("random_state", [False, True])
 def test_random_numbers_that_a_part_draws_are_put_back(by_torch, random_state, path):
@@ -471,9 +494,11 @@ def test_a_second_interrupt_does_not_stop_the_rollback(path):
         left = 2
 
         def load_state_dict(self, state_dict, strict=True):
+            Interrupts.left -= 1
+            if Interrupts.left == 0:  # the second time, before the old state is back
+                raise KeyboardInterrupt
             super().load_state_dict(state_dict, strict)
-            if self.left:
-                self.left -= 1
+            if Interrupts.left == 1:
                 raise KeyboardInterrupt
 
     save(path, first=net(), model=nn.Linear(2, 2))

@@ -213,6 +213,16 @@ def test_a_checkpoint_that_was_packed_again_is_loaded_if_torch_loads_it(method, 
     assert torch.equal(load(tmp_path / "again.pt")["weight"], expected)
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_record_that_is_there_twice_does_no_harm(tmp_path):
+    """As after `zip`, or Python's zipfile, has appended a newer one: the last one counts."""
+    save(tmp_path / "c.pt", **STATE)
+    with zipfile.ZipFile(tmp_path / "c.pt", "a") as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/version"))
+        archive.writestr(name, archive.read(name))
+    assert torch.equal(load(tmp_path / "c.pt")["weight"], STATE["weight"])
+
+
 def test_a_newline_after_the_end_does_no_harm(tmp_path):
     save(tmp_path / "c.pt", **STATE)
     with (tmp_path / "c.pt").open("ab") as file:
@@ -249,7 +259,7 @@ def test_a_zipped_folder_is_intact_and_another_archive(tmp_path):
     (tmp_path / "weights").mkdir()
     save(tmp_path / "weights/model.pt", v=1)
     shutil.make_archive(tmp_path / "weights", "zip", tmp_path, "weights")
-    with pytest.raises(MismatchError, match="intact, but it is another archive"):
+    with pytest.raises(MismatchError, match="is intact, but it is another archive"):
         load(tmp_path / "weights.zip")
 
 

@@ -2,6 +2,7 @@
 
 import random
 import sys
+import threading
 
 import numpy
 import pytest
@@ -228,6 +229,14 @@ def test_an_error_of_one_save_does_not_keep_the_next_from_being_saved(tmp_path):
         checkpoints.save(3, v=3)
     checkpoints.close()
     assert load(tmp_path / "step-00000003.pt")["v"] == 3
+
+
+def test_an_error_is_not_lost_if_the_next_copy_fails(tmp_path):
+    checkpoints = fails(tmp_path)
+    with pytest.raises(TypeError, match="pickle"):
+        checkpoints.save(3, lock=threading.Lock())
+    with pytest.raises(SaveError, match="step-00000002.pt"):
+        checkpoints.close()
 
 
 def test_errors_of_both_are_raised_one_after_the_other(tmp_path):

@@ -261,6 +261,45 @@ def test_a_model_that_was_converted_on_purpose_can_train_on(path):
     other.step()
 
 
+def test_a_converted_model_with_other_names_in_its_state_dict_can_train_on(path):
+    """Such as old weight_norm's, which a parametrized layer also reads, and those of hooks."""
+
+    def renamed(module, state, prefix, metadata):
+        for key in [*state]:
+            state["was." + key] = state.pop(key)
+
+    def back(module, state, prefix, metadata, *_):
+        for key in [*state]:
+            state[key.removeprefix("was.")] = state.pop(key)
+
+    model, optimizer = with_moments(FLOAT, FLOAT)
+    model.register_state_dict_post_hook(renamed)
+    save(path, model=model, optimizer=optimizer)
+    again, other = with_moments(BF16, BF16)
+    again.register_load_state_dict_pre_hook(back)
+    restore(path, model=again, optimizer=other)
+    assert {v.dtype for s in other.state.values() for v in s.values() if v.numel() > 1} == {BF16}
+    again(torch.ones(2, 3, dtype=BF16)).sum().backward()
+    other.step()
+
+
+def test_a_hook_that_reorders_the_moments_keeps_its_order(path):
+    """Then the values at the file's places belong to other parameters, whatever their dtype."""
+    first, second = (nn.Parameter(torch.ones(3, dtype=BF16)) for _ in range(2))
+    optimizer = AdamW([first, second])
+    for number, parameter in enumerate((first, second)):
+        optimizer.state[parameter] = {"step": torch.ones(()), "exp_avg": torch.full((3,), number)}
+
+    def swapped(optimizer, state):
+        state["param_groups"][0]["params"].reverse()
+
+    save(path, optimizer=optimizer)
+    other = AdamW([second, first])
+    other.register_load_state_dict_pre_hook(swapped)
+    restore(path, optimizer=other)
+    assert [other.state[p]["exp_avg"].tolist() for p in (first, second)] == [[0] * 3, [1] * 3]
+
+
 def test_a_restore_that_fails_keeps_the_dtypes_too(path):
     model, optimizer = with_moments(BF16, FLOAT)
     save(path, optimizer=optimizer, model=nn.Linear(3, 5))

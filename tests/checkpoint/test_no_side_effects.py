@@ -1,6 +1,7 @@
 """A save changes nothing but the file: no accelerator, no forked process and no exit code."""
 
 import contextlib
+import gc
 import itertools
 import os
 import random
@@ -221,10 +222,12 @@ def test_an_interrupt_at_any_line_of_torch_save_does_not_end_the_process(tmp_pat
     for number in range(1, 90):  # beyond the lines in which torch.save opens its writer
         child = os.fork()
         if child == 0:
+            gc.freeze()  # what is there already need not be looked through below
             sys.settrace(interrupting(number))
             with contextlib.suppress(KeyboardInterrupt):
                 save(path, v=torch.ones(3))
             sys.settrace(None)
+            gc.collect()  # lets go of the writer
             os._exit(7)
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 7, f"event {number}"

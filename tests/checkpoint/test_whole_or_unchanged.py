@@ -85,7 +85,7 @@ def kill(child):
 def test_a_kill_leaves_the_old_checkpoint_or_the_new_one(background, path, monkeypatch):
     def save_once(number):
         # To the helper a fork looks like a process of its own, in which threads can be relied on.
-        monkeypatch.setattr(checkpoint, "_PROCESS", os.getpid())
+        monkeypatch.setattr(checkpoint, "_PID", os.getpid())
         checkpoints = Checkpoints(path.parent, keep_last=2, background=background)
         checkpoints.save(number, **content(number))
         assert bool(checkpoints._thread) == background
@@ -477,6 +477,24 @@ def test_an_error_that_is_not_of_the_value_is_reported_as_it_is(error, path):
 
     with pytest.raises(SaveError, match="c.pt was not saved: no memory. The previous file"):
         save(path, epoch=1, v=Fails())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError("no memory")])
+def test_what_stops_the_second_reading_stops_the_save(error, path, monkeypatch):
+    original = torch.load
+
+    def stopped(file, map_location, **options):
+        if map_location == "cpu":
+            raise error
+        original(file, map_location, **options)
+        raise NotImplementedError("as meta does for quantized tensors")
+
+    monkeypatch.setattr(torch, "load", stopped)
+    before = path.read_bytes()
+    expected = SaveError if isinstance(error, MemoryError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        save(path, v=1)
+    assert path.read_bytes() == before
 
 
 @posix
