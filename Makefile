@@ -7,7 +7,7 @@ EXERCISES := $(sort $(wildcard notebooks/exercises/source/*/*.ipynb))
 PORT ?= 8000
 ARGS ?=
 
-.PHONY: help lab check run test refresh release grade slides wheelhouse format bench hooks setup \
+.PHONY: help lab check run test refresh new exercises grade slides wheelhouse format bench hooks setup \
 	site serve test-browser
 .DEFAULT_GOAL := help
 
@@ -18,7 +18,7 @@ lab: setup ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab $(firstword $(NOTEBOOKS)) $(ARGS)
 
 check: setup ## say whether this machine is ready for the course, and what to do if it is not
-	$(BIN)/python -m helpers.check
+	$(BIN)/python tools/check_machine.py
 
 run: setup ## execute every notebook, top to bottom, and write nothing
 	$(BIN)/jupyter execute $(NOTEBOOKS)
@@ -27,21 +27,24 @@ test: setup ## run every test; each notebook is one, with every stored output co
 	$(BIN)/pytest $(ARGS)
 
 refresh: setup ## run every notebook and store its outputs, with the day and the versions
-	$(BIN)/python tests/refresh.py $(NOTEBOOKS)
-	$(BIN)/python tests/readme_figure.py
+	$(BIN)/python tools/refresh.py $(NOTEBOOKS)
+	$(BIN)/python tools/readme.py
 	$(MAKE) format
 
-release: setup ## write the students' version of the exercises, from their source
-	$(BIN)/python notebooks/exercises/release.py
+exercises: setup ## write the students' version of the exercises, from their source
+	$(BIN)/python tools/make_exercises.py
 
 grade: setup ## grade the exercises in SUBMISSIONS=folder, with a folder for each student in it
-	$(BIN)/python notebooks/exercises/grade.py "$(SUBMISSIONS)" $(ARGS)
+	$(BIN)/python tools/grade.py "$(SUBMISSIONS)" $(ARGS)
+
+new: setup ## begin a notebook: NOTEBOOK=15_quantize
+	$(BIN)/python tools/new_notebook.py "$(NOTEBOOK)"
 
 slides: setup docs/node_modules ## make a deck of slides from each notebook (needs npm)
-	$(BIN)/python docs/make_slides.py
+	$(BIN)/python tools/make_slides.py
 
 site: $(VENV)/site ## make the web site of the course
-	$(BIN)/python docs/make_site.py
+	$(BIN)/python tools/make_site.py
 
 serve: site ## make the web site and show it
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/build/site $(PORT)
@@ -56,16 +59,17 @@ wheelhouse: setup ## collect every package, for machines without network (see TE
 	$(BIN)/python -m pip download --quiet --dest wheelhouse --constraint constraints.txt \
 		'.[dev]' 'setuptools>=77'
 
-format: setup ## lint and format code and notebooks, drop what a notebook need not carry
+format: setup ## lint, format and type-check, and drop what a notebook need not carry
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 		--extra-keys "metadata.language_info cell.metadata.execution" $(NOTEBOOKS)
 	$(BIN)/nbstripout --keep-id --extra-keys metadata.language_info $(EXERCISES)
 
-bench: $(VENV)/bench ## measure each notebook, and helpers/checkpoint.py beside its peers
-	$(BIN)/python tests/bench.py $(ARGS)
-	$(BIN)/python tests/bench_checkpoint.py $(ARGS)
+bench: $(VENV)/bench ## measure notebooks, tests, and helpers/checkpoint.py beside its peers
+	$(BIN)/python tools/bench.py $(ARGS)
+	$(BIN)/python tools/bench_checkpoint.py $(ARGS)
 
 hooks: setup ## run `make format` before every commit
 	$(BIN)/pre-commit install

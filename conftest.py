@@ -4,14 +4,17 @@ They work in one temporary folder, which is gone when the run is over. Outputs a
 what the versions here say. A test is left out only if it needs what this machine does not have.
 """
 
+import multiprocessing.util
 import os
 import tempfile
 
-import anatomy
-import needs
 import pytest
-import versions
 from nbval.plugin import IPyNbCell
+
+import forked_kernels
+import needs
+import notebook_rules
+import versions
 
 _folder = pytest.StashKey[tempfile.TemporaryDirectory]()
 
@@ -22,8 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if needs.SYSTEM == "macOS":  # where this module says of itself that it redirects nothing
         module = "torch.distributed.elastic.multiprocessing.redirects"
         os.environ.setdefault("TORCH_LOGS", f"-{module}")
+    forked_kernels.install()
     if hasattr(config, "workerinput"):  # the controller has done it, for all the workers
         return
+    # This makes the temporary folder of multiprocessing, which has to outlive the one below.
+    multiprocessing.util.get_temp_dir()
     # nbval kills its kernels, so they cannot delete the temporary folders that they work in.
     config.stash[_folder] = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     for variable in ("TMPDIR", "TEMP", "TMP"):
@@ -38,8 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, IPyNbCell):
             item.cell.outputs = versions.as_said_here(item.cell.get("outputs", []))
-            if needs.SYSTEM not in anatomy.systems(item.path):
-                needed = " or ".join(anatomy.systems(item.path))
+            if needs.SYSTEM not in notebook_rules.systems(item.path):
+                needed = " or ".join(notebook_rules.systems(item.path))
                 item.add_marker(pytest.mark.skip(reason=f"needs {needed}, as it declares"))
 
 

@@ -9,5 +9,4 @@ workspace     a temporary folder to work in
 processes     a script in a fresh Python process
 inspection    what a file is, without loading it
 devices       the accelerator, or a file that looks as if it came from one
-check         whether this machine is ready for the course
 """

@@ -420,7 +420,7 @@ def _verify(file: BinaryIO, name: str) -> bool:  # compares all checksums: False
         raise MismatchError(f"{name} seems intact: unpack it, or use safetensors.torch.load_file.")
     if not start.startswith(b"PK\x03\x04"):
         raise CorruptError(f"{name} does not begin like a checkpoint, but with {start[:24]!r}.")
-    is_other = verified = False
+    is_other, verified, root = False, False, ""
     try:
         file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 16) - 21))
         _, mark, end = file.read().rpartition(b"PK\x05\x06")  # here it counts its records

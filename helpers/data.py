@@ -1,10 +1,12 @@
 """Real images that are already on this machine: scikit-learn's handwritten digits."""
 
+import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
@@ -16,11 +18,18 @@ def digits() -> tuple[TensorDataset, TensorDataset]:
     an int64 from 0 to 9. The originals are 8x8 in 17 greys, see
     https://scikit-learn.org/stable/datasets/toy_dataset.html#digits-dataset; they are enlarged
     four times, and their one channel stands three times. The split is the same in every run.
+
+    The file is read as ``sklearn.datasets.load_digits`` reads it. To import that function would
+    take as long as to import torch.
     """
-    source = load_digits()
-    grey = torch.tensor(source.images / 16, dtype=torch.float32).unsqueeze(1)
+    found = importlib.util.find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("scikit-learn is not installed: the digits lie inside it.")
+    file = Path(found.origin).with_name("datasets") / "data" / "digits.csv.gz"
+    table = torch.from_numpy(np.loadtxt(file, delimiter=","))
+    grey = (table[:, :-1] / 16).float().view(-1, 1, 8, 8)
     images = F.interpolate(grey, scale_factor=4, mode="bilinear").repeat(1, 3, 1, 1)
-    labels = torch.tensor(source.target, dtype=torch.int64)
+    labels = table[:, -1].long()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     train, test = order[:1437], order[1437:]
     return TensorDataset(images[train], labels[train]), TensorDataset(images[test], labels[test])
@@ -36,4 +45,5 @@ def batches(
     """
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(epoch))
     for indices in order.split(batch_size):
-        yield dataset[indices]
+        images, labels = dataset[indices]
+        yield images, labels

@@ -1,14 +1,17 @@
-"""Figures in one style: one palette, small files, and a text for those who cannot see them."""
+"""Figures in one style: one palette, small files, and their numbers as text, to be compared."""
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 # Okabe and Ito's palette, which the colour-blind can tell apart: https://jfly.uni-koeln.de/color/
@@ -39,30 +42,65 @@ def figure(
     return drawing, [drawing.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
 
 
-def show(drawing: Figure, alt: str) -> None:
+def show(drawing: Figure, digits: int = 2) -> None:
     """Show a figure in the notebook and close it.
 
-    ``alt`` says what is to be seen in it. It stands in the output's metadata, where converters to
-    HTML find it (JupyterLab itself shows no alt texts), and as the output's plain text, which is
-    what the tests compare: pixels differ from machine to machine.
-
-    Raises ValueError if ``alt`` is blank.
+    The output's plain text has numbers computed from what was drawn, see ``in_numbers``. The tests
+    compare it, since pixels differ from machine to machine. What is to be seen in the figure, for
+    those who cannot see it, is said in the cell's metadata, under ``alt``: ``make refresh`` puts it
+    beside the picture, where converters to HTML find it.
     """
-    if not alt.strip():
-        raise ValueError("A figure needs an alt text: say what is to be seen in it.")
     drawn, png = io.BytesIO(), io.BytesIO()
     drawing.savefig(drawn, format="png", dpi=DPI)
     plt.close(drawing)
     # 64 colours are enough for lines and letters, and make a file a third the size.
     Image.open(drawn).convert("RGB").quantize(64).save(png, "PNG", optimize=True)
-    display(
-        {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt},
-        raw=True,
-        metadata={"image/png": {"alt": alt, "width": round(drawing.get_figwidth() * 100)}},
-    )
+    data = {
+        "image/png": base64.b64encode(png.getvalue()).decode(),
+        "text/plain": in_numbers(drawing, digits),
+    }
+    width = round(drawing.get_figwidth() * 100)
+    display(data, raw=True, metadata={"image/png": {"width": width}})
 
 
-def bars(values: Mapping[str, float], xlabel: str, alt: str, number: str = "{:,.0f}") -> None:
+def in_numbers(drawing: Figure, digits: int = 2) -> str:
+    """What is drawn in a figure: a line of text for each curve, group of bars and picture.
+
+    Numbers are rounded to the place of the largest one's ``digits``-th digit. A figure of
+    measurements needs fewer digits than one of computations.
+    """
+    lines = ["A figure."]
+    for axes in drawing.axes:
+        for line in axes.lines:
+            values = np.asarray(line.get_ydata(), float)
+            if len(values) and not str(line.get_label()).startswith("_"):
+                first, last, low, high = _rounded(
+                    [values[0], values[-1], values.min(), values.max()], digits
+                )
+                text = f"{len(values)} points, first {first}, last {last}, from {low} to {high}"
+                lines.append(f"{line.get_label()}: {text}")
+        bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+        if bars:
+            ends = _rounded([bar.get_x() + bar.get_width() for bar in bars], digits)
+            lines.append(f"{len(bars)} bars, to {' · '.join(ends)}")
+        for image in axes.images:
+            pixels = np.asarray(image.get_array(), float)
+            (mean,) = _rounded([pixels.mean()], digits)
+            lines.append(f"picture of {pixels.shape[0]} x {pixels.shape[1]}, mean {mean}")
+    return "\n".join(lines)
+
+
+def _rounded(numbers: Iterable[float], digits: int) -> list[str]:
+    values = [float(number) for number in numbers]
+    largest = max(map(abs, values))
+    places = digits - 1 - math.floor(math.log10(largest)) if largest else 0
+    # Adding zero makes a negative zero positive.
+    return [f"{round(value, places) + 0.0:,.{max(places, 0)}f}" for value in values]
+
+
+def bars(
+    values: Mapping[str, float], xlabel: str, number: str = "{:,.0f}", digits: int = 2
+) -> None:
     """One horizontal bar a name, the first on top, each with its number beside it."""
     drawing, (axes,) = figure(height=0.5 + 0.28 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color=BLUE)
@@ -72,15 +110,15 @@ def bars(values: Mapping[str, float], xlabel: str, alt: str, number: str = "{:,.
     axes.set_xlabel(xlabel)
     axes.locator_params(axis="x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    show(drawing, alt)
+    show(drawing, digits)
 
 
 def curves(
     series: Mapping[str, Sequence[tuple[float, float]]],
     xlabel: str,
     ylabel: str,
-    alt: str,
     mark: tuple[float, str] | None = None,
+    digits: int = 2,
 ) -> None:
     """Lines through ``(x, y)`` points, one a name; ``mark`` draws an upright line with a word.
 
@@ -88,8 +126,10 @@ def curves(
     """
     drawing, (axes,) = figure()
     for i, (name, points) in enumerate(series.items()):
-        broad = {"linewidth": 6, "alpha": 0.3} if i == 0 else {"linewidth": 1.5}
-        axes.plot(*zip(*points, strict=True), label=name, color=PALETTE[i], **broad)
+        x, y = zip(*points, strict=True)
+        (line,) = axes.plot(x, y, label=name, color=PALETTE[i], linewidth=1.5)
+        if i == 0:
+            line.set(linewidth=6, alpha=0.3)
     if mark:
         axes.axvline(mark[0], color=GREY, linewidth=1, linestyle=":")
         axes.annotate(
@@ -103,12 +143,10 @@ def curves(
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend()
-    show(drawing, alt)
+    show(drawing, digits)
 
 
-def byte_map(
-    kinds: Sequence[str], colours: Mapping[str, str], marks: Mapping[str, int], alt: str
-) -> None:
+def byte_map(kinds: Sequence[str], colours: Mapping[str, str], marks: Mapping[str, int]) -> None:
     """A file as lines of 64 bytes, each byte in the colour of its kind.
 
     ``kinds`` has one kind for each byte of the file; ``marks`` names places by their offset.
@@ -122,4 +160,4 @@ def byte_map(
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     axes.set_yticks([offset // 64 for offset in marks.values()], marks)
     axes.set_xlabel("byte within a line of 64")
-    show(drawing, alt)
+    show(drawing)

@@ -1,14 +1,20 @@
 """A script in a fresh Python process: it knows nothing of the notebook that starts it."""
 
+import logging
 import os
 import re
+import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import torch.multiprocessing
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 _FRAMES = re.compile(r"\A(?: .*\n)+")  # a traceback's frames are indented, then comes the error
 Finished = tuple[subprocess.CompletedProcess[str], Path]  # a run, and the script that it was
@@ -68,6 +74,48 @@ def kill_when(condition: Callable[[], bool], path: str | Path, *arguments: str) 
     finally:
         process.kill()
         process.wait()
+
+
+def run_ranks(number: int, path: str | Path, *arguments: str) -> None:
+    """Run a Python script in several processes at once, its ranks, as ``torchrun`` does.
+
+    The ranks find one another by the variables that torchrun sets, too. They fork from a process
+    that has imported torch, since most of the time would otherwise go into their imports. What they
+    print is dropped. If a rank fails or is killed, the others are ended.
+
+    Raises ScriptError if a rank failed, with its error, or else if one was killed.
+    """
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        _, port = listener.getsockname()
+    preloaded = ["torch._dynamo", "torch.distributed.fsdp", "torch.distributed.checkpoint"]
+    torch.multiprocessing.set_forkserver_preload(preloaded)
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # it tells of each
+    given = number, port, os.getcwd(), str(path), arguments
+    start = torch.multiprocessing.start_processes
+    ranks = start(_run_rank, given, number, join=False, start_method="forkserver")
+    assert ranks is not None  # it is a context, unless one waits for the ranks right away
+    try:
+        while not ranks.join():
+            pass
+    except (ProcessRaisedException, ProcessExitedException) as error:
+        killed = [rank for rank, one in enumerate(ranks.processes) if one.exitcode == -9]
+        if killed:
+            raise ScriptError(f"Rank {killed[0]} of {Path(path).name} was killed.") from None
+        raise ScriptError(str(error).strip().splitlines()[-1]) from None
+
+
+def _run_rank(
+    rank: int, number: int, port: int, folder: str, path: str, arguments: Sequence[str]
+) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.chdir(folder)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(number)}
+    sys.argv = [path, *arguments]
+    runpy.run_path(path, run_name="__main__")
 
 
 def _run(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -> Finished:

@@ -37,10 +37,20 @@ def enter() -> None:
     torch.set_num_threads(int(threads.partition(",")[0]))
     # torch makes this one as soon as there is an optimizer, and would leave it behind.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name
-    warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"
+    warnings.formatwarning = _one_line
     if shell := get_ipython():
         shell.InteractiveTB.set_mode(mode="Minimal")
         shell.colors = "nocolor"
+
+
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    return f"{category.__name__}: {message}\n"
 
 
 @atexit.register

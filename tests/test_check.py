@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from helpers import check
+import check_machine as check
 
 
 def test_this_machine_is_ready(capsys):

@@ -6,8 +6,10 @@ import sys
 
 import nbformat
 import pytest
-from anatomy import NOTEBOOKS, ROOT, problems
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from course import NOTEBOOKS, ROOT
+from notebook_rules import problems
 
 
 def stored(source, text=None, **metadata):

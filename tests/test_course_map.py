@@ -1,15 +1,13 @@
 """The map on the site's front page says what the notebooks say that they build on."""
 
 import re
-import sys
 from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
-from anatomy import NOTEBOOKS, ROOT
 
-sys.path.insert(0, str(ROOT / "docs"))
 import course_map
+from course import NOTEBOOKS, ROOT
 
 STOPS = course_map.read(ROOT / "notebooks")
 ARROWS = course_map.arrows(STOPS)

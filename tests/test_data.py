@@ -76,3 +76,16 @@ def test_batches_and_digits_leave_the_random_state_alone(split):
     list(batches(split[1], 3))
     digits()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_images_and_labels_are_scikit_learns():
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    order = torch.randperm(len(source.target), generator=torch.Generator().manual_seed(0))
+    images = torch.cat([part.tensors[0] for part in digits()])
+    labels = torch.cat([part.tensors[1] for part in digits()])
+    assert labels.tolist() == source.target[order].tolist()
+    grey = torch.tensor(source.images[order] / 16, dtype=torch.float32).unsqueeze(1)
+    enlarged = torch.nn.functional.interpolate(grey, scale_factor=4, mode="bilinear")
+    assert torch.equal(images, enlarged.repeat(1, 3, 1, 1))

@@ -4,12 +4,13 @@ import re
 
 import nbformat
 import pytest
-from anatomy import NOTEBOOKS, ROOT
+
+from course import NOTEBOOKS, ROOT, WORDS
 
 PAGE = (ROOT / "notebooks/errors.md").read_text(encoding="utf-8")
-LINK = r"\*\*Shown in\*\* \[(\d+) · ([^]]+)\]\((\w+\.ipynb)#cell-id=([\w-]+)\)"
+LINK = rf"\*\*{WORDS['shown_in']}\*\* \[(\d+) · ([^]]+)\]\((\w+\.ipynb)#cell-id=([\w-]+)\)"
 BLOCK = r"```text\n(.+?)\n```"
-BEFORE, AFTER = PAGE.split("## No error, but wrong")
+BEFORE, AFTER = PAGE.split(f"## {WORDS['without_error']}")
 # In the first part the text comes first, as it does to the reader; in the second the trouble does.
 ENTRIES = [(text, *link) for text, *link in re.findall(f"{BLOCK}\n\n.*?{LINK}", BEFORE, re.DOTALL)]
 ENTRIES += [(text, *link) for *link, text in re.findall(f"{LINK}.*?{BLOCK}", AFTER, re.DOTALL)]
@@ -77,7 +78,8 @@ def test_each_text_is_in_the_output_of_its_cell(text, number, heading, notebook,
 def test_each_text_has_one_link_one_cause_and_one_cure():
     texts = len(re.findall("```text", PAGE))
     assert len(ENTRIES) == texts >= 60
-    for mark in ("**Cause:**", "**Cure:**", "**Shown in**"):
+    marks = [f"**{WORDS['cause']}:**", f"**{WORDS['cure']}:**", f"**{WORDS['shown_in']}**"]
+    for mark in marks:
         assert PAGE.count(mark) == texts
 
 

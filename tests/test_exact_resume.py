@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
+
 import resumed_training
-from anatomy import ROOT
+from course import ROOT
 from resumed_training import OPTIMIZERS, STEPS, build, resume, train
 
 STOPS = {"the end of an epoch": 8, "the middle of one": 5}

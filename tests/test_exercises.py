@@ -5,21 +5,22 @@ each with the points that are left and with what the student is told.
 """
 
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 
 import nbformat
-import needs
 import pytest
-import versions
-from anatomy import NOTEBOOKS, ROOT, systems
-from nbclient import NotebookClient
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell
 from nbgrader.utils import determine_grade, is_grade
 
-TEACHING = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
-EXERCISES = ROOT / "notebooks/exercises"
+import needs
+import versions
+from answers import run_all
+from course import EXERCISES, NOTEBOOKS, ROOT, WORDS
+from notebook_rules import systems
+
 NAMES = [path.stem for path in sorted(EXERCISES.glob("source/*/*.ipynb"))]
 HEAD = re.compile(
     r"(?P<exercise>[a-z0-9-]+): (?P<mistake>.+)\n# gets (?P<gets>\d+) of \d+: (?P<says>.+)\n"
@@ -80,29 +81,27 @@ def answers(name: str) -> list[Answer]:
 
 @functools.cache
 def graded(name: str) -> dict[Answer, tuple[float, str]]:
-    """The points that each answer gets, and what it is told. All run in one kernel."""
+    """The points that each answer gets, and what it is told."""
     given, todo = cells(name), answers(name)
-    run = []
+    jobs = []
     for answer in todo:
-        run += [new_code_cell("%reset_selective -f [a-zA-Z]"), new_code_cell(given["setup"].source)]
-        run.append(new_code_cell(answer.source))
-        tests = [given[f"{answer.exercise}-{part}"] for part in ("check", "hidden")]
-        run += [new_code_cell(test.source, metadata=test.metadata) for test in tests]
-    done = NotebookClient(
-        new_notebook(cells=run), kernel_name="python3", allow_errors=True, timeout=120
-    ).execute()
+        tests = [given[f"{answer.exercise}-{part}"].source for part in ("check", "hidden")]
+        jobs.append([given["setup"].source, answer.source, *tests])
     found = {}
-    for answer, start in zip(todo, range(0, len(run), 5), strict=True):
-        setup, *rest = done.cells[start + 1 : start + 5]
-        assert not [o for o in setup.outputs if o.output_type == "error"], setup.outputs
-        texts = [
-            f"{o.ename}: {o.evalue}" if o.output_type == "error" else o.get("text", "")
-            for cell in rest
-            for o in cell.outputs
-        ]
-        for cell in rest:  # a warning costs nothing, as in grade.py
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-        points = sum(determine_grade(cell)[0] for cell in rest if is_grade(cell))
+    for answer, (setup, *rest) in zip(todo, run_all(jobs), strict=True):
+        assert setup == [], f"the first cell says something: {setup}"
+        solution, *tests = [given[answer.exercise + part] for part in ("", "-check", "-hidden")]
+        points = 0.0
+        for cell, outputs in zip((solution, *tests), rest, strict=True):
+            run = new_code_cell(
+                cell.source, metadata=cell.metadata, outputs=nbformat.from_dict(outputs)
+            )
+            points += determine_grade(run)[0] if is_grade(run) else 0
+        texts = []
+        for output in itertools.chain(*rest):
+            is_error = output["output_type"] == "error"
+            text = f"{output['ename']}: {output['evalue']}" if is_error else output["text"]
+            texts.append(text)
         found[answer] = points, "\n".join(texts)
     return found
 
@@ -141,14 +140,16 @@ def test_an_exercise_notebook_has_the_anatomy(name):
     opening, setup, *rest = notebook.cells
     course = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells[0].source
     number, title = re.match(r"# (\d+) · (.+)", course).groups()
-    assert opening.source.startswith(f"# Exercises {number} · {title}\n")
+    assert opening.source.startswith(f"# {WORDS['exercises']} {number} · {title}\n")
     assert setup.metadata.nbgrader.grade_id == "setup" and setup.metadata.nbgrader.locked
 
     expected = exercises(name)
     assert 3 <= len(expected) <= 5
     kinds = ["prose", "solution", "check", "hidden"] * len(expected)
     assert [kind(cell) for cell in rest] == kinds
-    headings = re.findall(r"^## (\d+) · .+ \((\d+) points\)$", sources(rest), re.MULTILINE)
+    headings = re.findall(
+        rf"^## (\d+) · .+ \((\d+) {WORDS['points']}\)$", sources(rest), re.MULTILINE
+    )
     assert [tuple(map(int, pair)) for pair in headings] == list(enumerate(expected.values(), 1))
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
 
@@ -162,14 +163,3 @@ def kind(cell: NotebookNode) -> str:
 
 def sources(cells: list[NotebookNode]) -> str:
     return "\n".join(cell.source for cell in cells)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_page_for_teachers_tells_of_each_notebook(name):
-    """Its minutes, the points of its exercises, and a question that it really asks."""
-    cells = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells
-    (row,) = [line for line in TEACHING.splitlines() if f"](notebooks/{name}.ipynb)" in line]
-    _, minutes, points, _, question = row.strip("| ").split(" | ")
-    assert f"**Minutes:** {minutes} " in cells[0].source
-    assert int(points) == sum(exercises(name).values())
-    assert question in sources(cells).replace("\n", " ")

@@ -1,20 +1,29 @@
-"""`make release` and `make grade`, with the submissions of a class to one notebook."""
+"""`make exercises` and `make grade`, with the submissions of a class to one notebook."""
 
 import csv
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from anatomy import ROOT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from test_exercises import EXERCISES, NAMES, cells, wrong_answers
 
+import make_exercises
+from course import ROOT
+
 NAME = "01_state_dict"
+FORKING = """
+import runpy, sys, forked_kernels
+forked_kernels.install()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+SECONDS = 4  # that a cell may take
 HANGS = """
 while True:
     try:
@@ -36,8 +45,16 @@ HUNGRY = "def saved_numbers(model):\n    return len(bytearray(20 * 10**9))\n"
 
 
 def grade(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, EXERCISES / "grade.py", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+    """Run `make grade`, with kernels that start at once."""
+    command = [sys.executable, "-c", FORKING, ROOT / "tools/grade.py", *arguments]
+    path = os.pathsep.join(sys.path)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        encoding="utf-8",
+    )
 
 
 def handed_in(answers: dict[str, str]) -> NotebookNode:
@@ -83,7 +100,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def graded(folder: Path) -> subprocess.CompletedProcess[str]:
-    done = grade("submissions", "--timeout", "15", "--memory", "4", folder=folder)
+    done = grade("submissions", "--timeout", str(SECONDS), "--memory", "4", folder=folder)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -129,7 +146,7 @@ def test_an_answer_that_hangs_or_dies_costs_its_own_points_and_no_others(rows):
     assert points(rows, "hanging") == FULL | {"snapshot": 0, "all-or-nothing": 0}
     told = {r["exercise"]: r["what was wrong"] for r in rows if r["student"] == "hanging"}
     assert (
-        "the answer itself ended in CellTimeoutError: it took longer than 15 seconds"
+        f"the answer itself ended in CellTimeoutError: it took longer than {SECONDS} seconds"
         in (told["snapshot-check"])
     )
     assert told["all-or-nothing-hidden"].startswith("KernelDied")
@@ -192,36 +209,27 @@ def test_a_folder_without_submissions_is_told_what_is_expected(tmp_path):
     assert done.returncode != 0 and "STUDENT/NOTEBOOK.ipynb" in done.stderr
 
 
-@pytest.fixture
-def released(monkeypatch: pytest.MonkeyPatch) -> Iterator:
-    """The module that `make release` runs."""
-    monkeypatch.syspath_prepend(EXERCISES)
-    import release
-
-    yield release
-
-
-def test_the_students_version_is_what_the_source_gives(released, tmp_path):
-    made = released.release(tmp_path)
+def test_the_students_version_is_what_the_source_gives(tmp_path):
+    made = make_exercises.release(tmp_path)
     assert [path.stem for path in made] == NAMES
     there = sorted(path for path in (EXERCISES / "release").rglob("*") if path.is_file())
     assert [path.relative_to(EXERCISES) for path in there] == [
         path.relative_to(tmp_path) for path in made
     ]
     for new, old in zip(made, there, strict=True):
-        assert new.read_text("utf-8") == old.read_text("utf-8"), f"{old}: run `make release`"
+        assert new.read_text("utf-8") == old.read_text("utf-8"), f"{old}: run `make exercises`"
 
 
-def test_a_notebook_that_somebody_worked_on_is_not_overwritten(released, tmp_path, monkeypatch):
+def test_a_notebook_that_somebody_worked_on_is_not_overwritten(tmp_path, monkeypatch):
     place = tmp_path / NAME / f"{NAME}.ipynb"
     place.parent.mkdir()
     answered = handed_in(right())
     answered.cells[1].execution_count = 1
     nbformat.write(answered, place)
     before = place.read_bytes()
-    monkeypatch.setattr(released, "RELEASE", tmp_path)
+    monkeypatch.setattr(make_exercises, "RELEASE", tmp_path)
     with pytest.raises(SystemExit, match="there may be answers in them"):
-        released.main()
+        make_exercises.main()
     assert place.read_bytes() == before
 
 
@@ -234,5 +242,5 @@ def test_the_students_version_gives_nothing_away():
 
 def test_make_calls_them():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert "notebooks/exercises/release.py" in makefile
-    assert 'notebooks/exercises/grade.py "$(SUBMISSIONS)"' in makefile
+    assert "tools/make_exercises.py" in makefile
+    assert 'tools/grade.py "$(SUBMISSIONS)"' in makefile

@@ -35,7 +35,7 @@ def shell(tmp_path, monkeypatch):
 def drawn(monkeypatch):
     """The figures that would be shown."""
     figures = []
-    monkeypatch.setattr(plots, "show", lambda drawing, alt: figures.append(drawing))
+    monkeypatch.setattr(plots, "show", lambda drawing, digits=2: figures.append(drawing))
     yield figures
     for drawing in figures:
         plt.close(drawing)
@@ -50,23 +50,15 @@ def test_a_figure_has_its_axes_row_by_row():
     plt.close(drawing)
 
 
-@pytest.mark.parametrize("alt", ["", " \n"])
-def test_a_figure_without_an_alt_text_is_refused(alt):
-    drawing, _ = plots.figure()
-    with pytest.raises(ValueError, match="alt text"):
-        plots.show(drawing, alt)
-    plt.close(drawing)
-
-
-def test_a_shown_figure_is_a_small_png_and_its_alt_text(shell):
+def test_a_shown_figure_is_a_small_png_and_its_numbers(shell):
     drawing, (axes,) = plots.figure()
-    axes.plot([1, 3, 2])
+    axes.plot([1, 3, 2], label="kept")
     with capture_output() as captured:
-        plots.show(drawing, "A line goes up and down.")
+        plots.show(drawing)
     (output,) = captured.outputs
     assert set(output.data) == {"image/png", "text/plain"}
-    assert output.data["text/plain"] == "A line goes up and down."
-    assert output.metadata["image/png"]["alt"] == "A line goes up and down."
+    numbers = "A figure.\nkept: 3 points, first 1.0, last 2.0, from 1.0 to 3.0"
+    assert output.data["text/plain"] == numbers
     png = base64.b64decode(output.data["image/png"])
     assert len(png) < 40_000
     picture = Image.open(io.BytesIO(png))
@@ -77,7 +69,7 @@ def test_a_shown_figure_is_a_small_png_and_its_alt_text(shell):
 def test_a_shown_figure_is_closed(shell):
     drawing, _ = plots.figure()
     with capture_output():
-        plots.show(drawing, "Empty axes.")
+        plots.show(drawing)
     assert not plt.fignum_exists(drawing.number)
 
 
@@ -89,7 +81,7 @@ def test_the_styles_end_with_the_figure():
 
 
 def test_bars_draw_one_bar_a_name_the_first_on_top(drawn):
-    plots.bars({"SGD": 1200, "Adam": 3600.4}, "kB", alt="Adam is larger.")
+    plots.bars({"SGD": 1200, "Adam": 3600.4}, "kB")
     (axes,) = drawn[0].axes
     assert [bar.get_width() for bar in axes.patches] == [1200, 3600.4]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["SGD", "Adam"]
@@ -98,15 +90,15 @@ def test_bars_draw_one_bar_a_name_the_first_on_top(drawn):
 
 
 def test_each_bar_has_its_number_beside_it(drawn):
-    plots.bars({"SGD": 1200, "Adam": 3600.4}, "kB", alt="Adam is larger.")
-    plots.bars({"SGD": 0.251}, "share", alt="A quarter.", number="{:.1%}")
+    plots.bars({"SGD": 1200, "Adam": 3600.4}, "kB")
+    plots.bars({"SGD": 0.251}, "share", number="{:.1%}")
     numbers = [[text.get_text() for text in figure.axes[0].texts] for figure in drawn]
     assert numbers == [["1,200", "3,600"], ["25.1%"]]
 
 
 def test_curves_draw_one_named_line_a_series(drawn):
     series = {"kept": [(0, 2.0), (1, 1.0)], "resumed": [(1, 1.0), (2, 0.5)]}
-    plots.curves(series, "epoch", "loss", alt="Both fall.")
+    plots.curves(series, "epoch", "loss")
     (axes,) = drawn[0].axes
     lines = {line.get_label(): list(zip(*line.get_data(), strict=True)) for line in axes.lines}
     assert lines == series
@@ -115,14 +107,14 @@ def test_curves_draw_one_named_line_a_series(drawn):
 
 
 def test_the_first_curve_can_be_seen_beneath_another(drawn):
-    plots.curves({"a": [(0, 0)], "b": [(0, 0)]}, "x", "y", alt="One upon the other.")
+    plots.curves({"a": [(0, 0)], "b": [(0, 0)]}, "x", "y")
     below, above = drawn[0].axes[0].lines
     assert below.get_linewidth() > above.get_linewidth()
     assert below.get_color() != above.get_color()
 
 
 def test_a_mark_is_an_upright_line_with_a_word(drawn):
-    plots.curves({"a": [(0, 0), (4, 1)]}, "x", "y", alt="A line.", mark=(3, "resumed here"))
+    plots.curves({"a": [(0, 0), (4, 1)]}, "x", "y", mark=(3, "resumed here"))
     (axes,) = drawn[0].axes
     assert list(axes.lines[-1].get_xdata()) == [3, 3]
     assert [text.get_text() for text in axes.texts] == ["resumed here"]
@@ -130,9 +122,59 @@ def test_a_mark_is_an_upright_line_with_a_word(drawn):
 
 def test_bars_and_curves_are_shown(shell):
     with capture_output() as captured:
-        plots.bars({"a": 1}, "x", alt="A bar.")
-        plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y", alt="A curve.")
-    assert [output.data["text/plain"] for output in captured.outputs] == ["A bar.", "A curve."]
+        plots.bars({"a": 1}, "x")
+        plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y")
+    assert [output.data["text/plain"] for output in captured.outputs] == [
+        "A figure.\n1 bars, to 1.0",
+        "A figure.\na: 2 points, first 0.0, last 1.0, from 0.0 to 1.0",
+    ]
+
+
+# ---- the numbers that are compared --------------------------------------------------------------
+
+
+def numbers_of(draw, digits=2):
+    drawing, (axes,) = plots.figure()
+    draw(axes)
+    text = plots.in_numbers(drawing, digits)
+    plt.close(drawing)
+    return text.splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    "draw, other",
+    [
+        (lambda a: a.plot([1, 2], label="x"), lambda a: a.plot([1, 2.2], label="x")),
+        (lambda a: a.plot([1, 2], label="x"), lambda a: a.plot([1, 2], label="y")),
+        (lambda a: a.plot([1, 5, 2], label="x"), lambda a: a.plot([1, 3, 2], label="x")),
+        (lambda a: a.plot([1, 1, 2], label="x"), lambda a: a.plot([1, 2], label="x")),
+        (lambda a: a.barh("ab", [1, 2]), lambda a: a.barh("ab", [2, 1])),
+        (lambda a: a.imshow([[0, 1]]), lambda a: a.imshow([[0, 0]])),
+    ],
+    ids=["last", "name", "highest", "how many", "bars", "picture"],
+)
+def test_another_figure_has_other_numbers(draw, other):
+    assert numbers_of(draw) == numbers_of(draw) != numbers_of(other)
+
+
+@pytest.mark.parametrize(
+    "values, digits, expected",
+    [
+        ([48000.4, 6], 2, "48,000 · 0"),
+        ([1.996, 0.004, 1.04], 2, "2.0 · 0.0 · 1.0"),
+        ([1.996, 0.3, 1.04], 1, "2 · 0 · 1"),
+        ([0.0312, -0.0001], 2, "0.031 · 0.000"),
+        ([0.0], 2, "0"),
+    ],
+)
+def test_numbers_are_rounded_by_the_largest(values, digits, expected):
+    bars = [str(place) for place in range(len(values))]
+    (line,) = numbers_of(lambda axes: axes.barh(bars, values), digits)
+    assert line == f"{len(values)} bars, to {expected}"
+
+
+def test_lines_that_have_no_name_are_not_counted():
+    assert numbers_of(lambda axes: axes.axhline(1)) == []
 
 
 def test_axes_have_the_courses_colours_and_no_box():
@@ -145,7 +187,7 @@ def test_axes_have_the_courses_colours_and_no_box():
 
 
 def test_a_legend_has_no_frame_and_an_image_is_grey(drawn):
-    plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y", alt="A curve.")
+    plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y")
     (axes,) = drawn[0].axes
     assert not axes.get_legend().get_frame_on()
     assert axes.imshow([[0, 1]]).cmap.name == "gray_r"
@@ -153,7 +195,7 @@ def test_a_legend_has_no_frame_and_an_image_is_grey(drawn):
 
 def test_a_byte_map_has_a_line_for_64_bytes_in_the_colours_of_their_kinds(drawn):
     kinds = ["a"] * 100 + ["b"] * 30
-    plots.byte_map(kinds, {"a": plots.BLUE, "b": plots.ORANGE}, {"end": 129}, "alt")
+    plots.byte_map(kinds, {"a": plots.BLUE, "b": plots.ORANGE}, {"end": 129})
     (axes,) = drawn[0].axes
     picture = axes.images[0].get_array()
     assert picture.shape == (3, 64, 3)

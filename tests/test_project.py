@@ -8,11 +8,12 @@ import tomllib
 from importlib import metadata
 
 import pytest
-import readme_figure
 import yaml
-from anatomy import NOTEBOOKS, ROOT
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+import readme
+from course import ROOT, stored_torch
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -55,7 +56,7 @@ def test_each_dependency_is_installed_as_pinned(requirement):
 def test_torch_is_pinned_and_its_floor_has_no_known_hole():
     (torch,) = [r for r in requirements() if r.name == "torch"]
     assert not torch.specifier.contains("2.9.1")  # CVE-2026-24747
-    assert torch.specifier.contains("2.10.0") and torch.specifier.contains("2.13.0")
+    assert torch.specifier.contains("2.10.0") and torch.specifier.contains(stored_torch())
 
 
 def test_the_conda_environment_draws_on_both_files_and_repeats_neither():
@@ -99,18 +100,22 @@ def test_the_readme_shows_both_commands_in_its_first_screen():
     assert "make lab" in first_screen and "make test" in first_screen
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_readme_lists_each_notebook_with_its_minutes(path):
-    minutes = re.search(r"\*\*Minutes:\*\* (\d+)", path.read_text(encoding="utf-8"))[1]
-    rows = [line for line in README.splitlines() if line.startswith("|")]
-    (row,) = [row for row in rows if f"](notebooks/{path.name})" in row]
-    assert row.rstrip(" |").endswith(f"| {minutes}")
+@pytest.mark.parametrize("page", readme.PARTS)
+def test_a_page_says_of_the_notebooks_what_they_say_of_themselves(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert readme.written(page, text) == text, f"{page} is out of date: run `make refresh`"
 
 
 def test_the_readme_shows_a_figure_of_the_course_as_it_is_now():
-    png, alt = readme_figure.figure()
-    assert f"![{alt}](.github/{readme_figure.PICTURE.name})" in README
-    assert readme_figure.PICTURE.read_bytes() == png, "run `make refresh`"
+    png, _ = readme.figure()
+    assert readme.PICTURE.read_bytes() == png, "run `make refresh`"
+
+
+@pytest.mark.parametrize("mark", ["<!-- from the notebooks: table -->", "<!-- end: table -->"])
+def test_a_page_without_its_marks_is_an_error_that_names_them(mark):
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace(mark, "")
+    with pytest.raises(ValueError, match="README.md must have the lines .*table"):
+        readme.written("README.md", text)
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "TEACHING.md"])
@@ -129,12 +134,19 @@ def test_all_say_the_same_of_version_and_licences():
         assert name in README and "the authors of" in (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_code_and_notebooks_are_linted_and_formatted():
-    for command in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "--quiet"],
-            cwd=ROOT,
-            capture_output=True,
-            encoding="utf-8",
-        )
-        assert done.returncode == 0, done.stdout
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ruff check --quiet",
+        "ruff format --check --quiet",
+        "pyrefly check --summary=none --python-interpreter-path={python}",
+    ],
+)
+def test_code_is_linted_and_formatted_and_its_types_hold(command):
+    done = subprocess.run(
+        [sys.executable, "-m", *command.format(python=sys.executable).split()],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout

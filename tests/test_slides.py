@@ -1,15 +1,13 @@
 """The decks that `make slides` makes: the same cells, a question before its answer, no network."""
 
 import re
-import sys
 
 import nbformat
 import pytest
-from anatomy import NOTEBOOKS, ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-sys.path.insert(0, str(ROOT / "docs"))
 import make_slides
+from course import NOTEBOOKS
 
 
 def kinds(*cells):
@@ -42,7 +40,7 @@ def test_a_question_is_seen_before_its_answer(path):
     after_questions = [
         after.metadata.slideshow.slide_type
         for cell, after in zip(cells, cells[1:], strict=False)
-        if cell.source.startswith("**Predict")
+        if cell.source.startswith(make_slides.QUESTION)
     ]
     assert after_questions and set(after_questions) <= {"fragment", "subslide"}
 

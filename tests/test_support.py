@@ -6,24 +6,25 @@ import shutil
 import subprocess
 import sys
 
-import anatomy
 import nbformat
-import needs
 import pytest
-import versions
 import yaml
-from anatomy import NOTEBOOKS, ROOT
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from test_exercises import NAMES, wrong_answers
 from test_project import PROJECT, README, requirements
+
+import needs
+import notebook_rules
+import versions
+from course import NOTEBOOKS, ROOT, stored_torch
 
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
 MATRIX = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["include"]
 PYTHONS = [c.removeprefix("Programming Language :: Python :: ") for c in PROJECT["classifiers"]]
 (TORCH,) = [r for r in requirements() if r.name == "torch"]
 # Of the stored outputs, and not of constraints.txt, in which the workflow puts other versions.
-PIN = re.search(r"Stored outputs come from torch (\S+) on a CPU", README)[1]
+PIN = stored_torch()
 WITH_ANOTHER_TORCH = "sed -i 's/^torch==.*/${{ matrix.torch }}/' constraints.txt"
 
 
@@ -89,8 +90,8 @@ def test_the_workflow_runs_each_system_that_a_notebook_may_declare():
 
 
 def test_the_readme_names_the_notebooks_that_do_not_run_everywhere():
-    limited = [path for path in NOTEBOOKS if len(anatomy.systems(path)) < 3]
-    assert {tuple(anatomy.systems(path)) for path in limited} == {("Linux", "macOS")}
+    limited = [path for path in NOTEBOOKS if len(notebook_rules.systems(path)) < 3]
+    assert {tuple(notebook_rules.systems(path)) for path in limited} == {("Linux", "macOS")}
     numbers = " and ".join(path.name.partition("_")[0].lstrip("0") for path in limited)
     assert f"Notebooks {numbers} run on Linux and macOS." in README
 

@@ -5,6 +5,7 @@
    the rarer these are in the index, the more they count. */
 
 "use strict";
+// WORDS, from tools/labels.toml, stand in a script before this one.
 
 const COLOURS = /\u001b\[[0-9;]*m/g;
 // The lines of a traceback that say where: `File "train.py", line 3, in main` and the code below it,
@@ -77,7 +78,7 @@ function addField(entries) {
   form.className = "error-search";
   form.role = "search";
   form.innerHTML = `
-    <label for="pasted">Paste your error, or any piece of it</label>
+    <label for="pasted">${WORDS.paste}</label>
     <textarea id="pasted" rows="3" spellcheck="false" autocomplete="off"></textarea>
     <p role="status"></p>
     <div class="error-results"></div>`;
@@ -90,10 +91,11 @@ function addField(entries) {
     const found = asked ? search(field.value).slice(0, 5) : [];
     results.replaceChildren(...found.map((number) => entries[number].cloneNode(true)));
     sections.forEach((section) => (section.hidden = found.length > 0));
-    if (!asked) status.textContent = `${entries.length} texts are here.`;
-    else if (found.length === 0)
-      status.textContent = "None of the texts here fits. Paste the last lines of the traceback.";
-    else status.textContent = found.length === 1 ? "One fits:" : `${found.length} fit, the best first:`;
+    const count = (text, number) => text.replace("{n}", number);
+    if (!asked) status.textContent = count(WORDS.texts, entries.length);
+    else if (found.length === 0) status.textContent = WORDS.none_fits;
+    else if (found.length === 1) status.textContent = WORDS.one_fits;
+    else status.textContent = count(WORDS.some_fit, found.length);
   };
   field.value = new URLSearchParams(location.search).get("error") ?? "";
   field.addEventListener("input", show);

@@ -1,4 +1,5 @@
 "use strict";
+// WORDS, from tools/labels.toml, stand in a script before this one.
 
 // The theme calls this button Search, and what is to be read on it is more: "Search Ctrl+K".
 for (const button of document.querySelectorAll(".search-button-field")) {
@@ -16,7 +17,7 @@ for (const output of document.querySelectorAll(".cell_output .output")) {
   const cut = (yes) => {
     output.classList.toggle("cut", yes);
     button.setAttribute("aria-expanded", String(!yes));
-    button.textContent = yes ? "Show all of this output" : "Show less";
+    button.textContent = yes ? WORDS.show_all : WORDS.show_less;
   };
   button.addEventListener("click", () => cut(!output.classList.contains("cut")));
   output.append(button);

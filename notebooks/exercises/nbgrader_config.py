@@ -1,4 +1,4 @@
-"""For nbgrader itself, when it is started in this folder; `grade.py` reads it, too."""
+"""For nbgrader itself, when it is started in this folder; `make grade` reads it, too."""
 
 c = get_config()  # noqa: F821
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from anatomy import ROOT
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from course import ROOT
 
 BUILT = ROOT / "docs/build"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from anatomy import NOTEBOOKS
 
 from conftest import Watch
+from course import NOTEBOOKS
 
 # What stands on the slide that is shown, and how far it reaches below the slide's lower edge.
 SHOWN = """() => {

@@ -10,9 +10,10 @@ from contextlib import suppress
 
 import nbformat
 import pytest
-from anatomy import NOTEBOOKS
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
+
+from course import NOTEBOOKS
 
 MINUTE = 60_000  # in Playwright's milliseconds
 

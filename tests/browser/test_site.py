@@ -8,12 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from anatomy import NOTEBOOKS, ROOT
 from bs4 import BeautifulSoup
 from PIL import Image
 from test_errors import AFTER, BEFORE, ENTRIES
 
 from conftest import BUILT, Watch
+from course import NOTEBOOKS, ROOT
 
 SITE = BUILT / "site"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
@@ -57,7 +57,7 @@ def build(folder, code="", **environment):
     lines += ["sys.exit(made.main(Path(sys.argv[1])))"]
     return subprocess.run(
         [sys.executable, "-c", "\n".join(lines), folder],
-        cwd=ROOT / "docs",
+        cwd=ROOT / "tools",
         env=os.environ | environment,
         capture_output=True,
         encoding="utf-8",
@@ -84,7 +84,7 @@ def test_where_the_repository_is_known_pages_lead_to_what_is_only_there(tmp_path
     done = build(tmp_path, **known)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "TEACHING.html").read_text(encoding="utf-8")
-    assert 'href="https://example.org/ada/course/blob/main/tests/anatomy.py"' in page
+    assert 'href="https://example.org/ada/course/blob/main/tools/notebook_rules.py"' in page
     assert 'href="exercises.html"' in page
 
 

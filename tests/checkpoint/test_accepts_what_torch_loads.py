@@ -6,12 +6,12 @@ import threading
 
 import pytest
 import torch
-from parts import INPUT, Tied, bits, net, training
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler, swa_utils
 
 from helpers.checkpoint import MismatchError, load, restore, save
+from parts import INPUT, Tied, bits, net, training
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import threading
 import numpy
 import pytest
 import torch
-from parts import INPUT, Wrapped, bits, net, training
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
 from torch.testing._internal.two_tensor import TwoTensor
 
 from helpers.checkpoint import CheckpointError, MismatchError, load, restore, save
+from parts import INPUT, Wrapped, bits, net, training
 
 
 @pytest.fixture

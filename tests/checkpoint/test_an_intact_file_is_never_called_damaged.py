@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from parts import GOLDEN, fork
 from safetensors.torch import save as safetensors
 from torch import nn
 
 from helpers.checkpoint import CheckpointError, CorruptError, MismatchError, load, save
 from helpers.devices import save_from
+from parts import GOLDEN, fork
 
 STATE = {"weight": torch.ones(2)}
 

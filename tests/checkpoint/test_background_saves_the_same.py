@@ -7,11 +7,11 @@ import threading
 import numpy
 import pytest
 import torch
-from parts import Tied, Wrapped, bits, net, training
 from torch import nn
 from torch.testing._internal.two_tensor import TwoTensor
 
 from helpers.checkpoint import Checkpoints, SaveError, load, restore
+from parts import Tied, Wrapped, bits, net, training
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*Sparse CSR", "ignore:.*prototype", "ignore:.*quantize", "ignore:TypedStorage"

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import numpy
 import pytest
 import torch
-from parts import GOLDEN, damage
 from torch import nn
 from torch.utils.serialization import config
 
 from helpers.checkpoint import Checkpoints, CorruptError, load, restore, save
+from parts import GOLDEN, damage
 
 SMALL = {name: torch.arange(16.0) + 100 * i for i, name in enumerate("abc")}  # of equal size,
 # so that a wrong address in the file could put one in another's place.

@@ -8,11 +8,11 @@ import sys
 import numpy
 import pytest
 import torch
-from parts import bits, net, train, training
 from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler, swa_utils
 
 from helpers.checkpoint import MismatchError, load, restore, save
+from parts import bits, net, train, training
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from parts import content, fork
 
 from helpers.checkpoint import Checkpoints, SaveError, load, save
+from parts import content, fork
 
 LONG = 240 if os.name == "posix" else 40  # Windows limits the whole path, to 260
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs Linux or macOS")

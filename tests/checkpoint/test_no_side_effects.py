@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from parts import bits, training
 
 from helpers import checkpoint
 from helpers.checkpoint import Checkpoints, load, restore, save
+from parts import bits, training
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs Linux or macOS")
 

@@ -5,13 +5,13 @@ import warnings
 
 import pytest
 import torch
-from parts import GOLDEN, bits, training
 from torch import nn
 from torch.optim import SGD
 from torch.utils.serialization import config
 
 from helpers.checkpoint import Checkpoints, SaveError, load, restore, save
 from helpers.models import LeNet
+from parts import GOLDEN, bits, training
 
 
 @pytest.fixture

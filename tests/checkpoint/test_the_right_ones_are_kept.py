@@ -6,9 +6,9 @@ import warnings
 import numpy
 import pytest
 import torch
-from parts import damage
 
 from helpers.checkpoint import Checkpoints, CorruptError, SaveError, load, save
+from parts import damage
 
 NAN = float("nan")
 

@@ -24,11 +24,11 @@ from shutil import which
 import numpy
 import pytest
 import torch
-from parts import content, fork
 from torch import nn
 
 from helpers import checkpoint
 from helpers.checkpoint import Checkpoints, SaveError, load, save
+from parts import content, fork
 
 KILLS = int(os.environ.get("KILLS", 30))
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs Linux or macOS")

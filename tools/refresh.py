@@ -1,7 +1,8 @@
 """Run notebooks from top to bottom and store their outputs, and on what they were produced.
 
 ``make refresh`` calls this. The kernel that gave the outputs is asked at the end for its versions;
-the notebook carries them in its metadata, under ``produced``, and the web site shows them.
+the notebook carries them in its metadata, under ``produced``, and the web site shows them. The alt
+text of a figure stands in the metadata of its cell, so that another language can replace it.
 """
 
 import json
@@ -14,6 +15,8 @@ from nbclient import NotebookClient
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+
+from course import read
 
 QUESTION = """
 import datetime, json, platform
@@ -43,7 +46,7 @@ def refresh(path: Path) -> None:
         nbclient.exceptions.CellExecutionError: a cell ends in an error and is not tagged
             ``raises-exception``; the file stays as it is.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     client = NotebookClient(
         notebook,
         resources={"metadata": {"path": str(path.parent)}},
@@ -57,8 +60,17 @@ def refresh(path: Path) -> None:
         client.execute_cell(asked, len(notebook.cells) - 1)
         notebook.cells.pop()
     notebook.metadata["produced"] = json.loads(asked.outputs[0].text)
+    add_alt_texts(notebook)
     notebook, _ = CoalesceStreamsPreprocessor(enabled=True).preprocess(notebook, {})
     nbformat.write(notebook, path)
+
+
+def add_alt_texts(notebook: NotebookNode) -> None:
+    """Put the alt text of each cell, which stands in its metadata, beside its pictures."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}) and "alt" in cell.metadata:
+                output.metadata.setdefault("image/png", {})["alt"] = cell.metadata.alt
 
 
 if __name__ == "__main__":

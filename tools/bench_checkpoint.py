@@ -19,7 +19,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,10 +28,10 @@ from threading import Thread
 from typing import Any
 
 import torch
-from anatomy import ROOT
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from course import ROOT
 from helpers import checkpoint
 
 BYTES = {"1 MB": 10**6, "100 MB": 10**8, "1 GB": 10**9}
@@ -154,7 +154,7 @@ def touch(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-RESTORES: Ways = {
+RESTORES: dict[str, Callable[[Path, nn.Module], Any]] = {
     "torch.load + load_state_dict": lambda path, model: model.load_state_dict(
         torch.load(path)[KEY]
     ),
@@ -169,7 +169,8 @@ def peak(name: str, path: Path, case: Case) -> float:
     """The memory that a load needs at most beyond the model, divided by the size of the file."""
 
     def memory(field: str) -> int:
-        return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())[1])
+        (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", STATUS.read_text())
+        return 1024 * int(kilobytes)
 
     small, file = Case("1 MB", "few").model(), path.with_suffix(".small.pt")
     checkpoint.save(file, model=small)
@@ -194,18 +195,23 @@ def peaks(case: Case, folder: Path) -> Found:
     return found
 
 
-def background(case: Case, folder: Path, rounds: int, long: bool) -> tuple[Found, Found]:
-    """How long a save blocks, by the time of a copy; and how fast training is while it writes."""
+def async_save(state_dict: dict[str, Tensor], folder: Path) -> Callable[[], Any]:
+    """Begin to save a distributed checkpoint, and return what waits for its end."""
     import torch.distributed.checkpoint as dcp
 
+    saving = dcp.async_save(state_dict, checkpoint_id=folder)
+    assert isinstance(saving, Future)
+    return saving.result
+
+
+def background(case: Case, folder: Path, rounds: int, long: bool) -> tuple[Found, Found]:
+    """How long a save blocks, by the time of a copy; and how fast training is while it writes."""
     model, number, cores = case.model(), itertools.count(), torch.get_num_threads()
     with checkpoint.Checkpoints(folder / "run", keep_last=1, background=True) as own:
         copy = {"a copy": lambda: {key: one.clone() for key, one in model.state_dict().items()}}
         ways: Ways = {
             "Checkpoints.save": lambda: own.save(next(number), model=model) and own.wait,
-            "DCP async_save": lambda: (
-                dcp.async_save(model.state_dict(), checkpoint_id=folder / "async_dcp").result
-            ),
+            "DCP async_save": lambda: async_save(model.state_dict(), folder / "async_dcp"),
         }
         blocked = ratios(copy | ways, rounds)
         speeds = {

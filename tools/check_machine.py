@@ -1,4 +1,4 @@
-"""Is this machine ready for the course? ``make check``, or ``python -m helpers.check``."""
+"""Is this machine ready for the course? ``make check``, or ``python tools/check_machine.py``."""
 
 import platform
 import shutil

@@ -15,9 +15,11 @@ from nbconvert.exporters import SlidesExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-HERE = Path(__file__).resolve().parent
-NOTEBOOKS = sorted((HERE.parent / "notebooks").glob("*.ipynb"))
-BUILT = HERE / "build/slides"
+from course import BUILD, NOTEBOOKS, ROOT, WORDS, read
+
+DOCS = ROOT / "docs"
+BUILT = BUILD / "slides"
+QUESTION = f"**{WORDS['predict']}"
 LINES = 22  # that fit on a slide
 
 
@@ -41,7 +43,8 @@ def pieces(cell: NotebookNode, after_code: bool) -> list[NotebookNode]:
     """
     if cell.cell_type != "markdown":
         return [cell]
-    texts = re.split(r"\n+(?=## |\*\*Predict)|(?<=[.?:)]) (?=\*\*Predict)", cell.source)
+    question = re.escape(QUESTION)
+    texts = re.split(rf"\n+(?=## |{question})|(?<=[.?:)]) (?={question})", cell.source)
     if after_code and re.match(r"[^#*|-].*[^:]\n\n[^|]", texts[0]):
         texts = [*texts[0].split("\n\n", 1), *texts[1:]]
     return [
@@ -82,7 +85,7 @@ def deck(notebook: NotebookNode) -> NotebookNode:
 
 
 def what_it_is(cell: NotebookNode) -> str:
-    starts = {"# ": "heading", "## ": "heading", "**Predict": "question"}
+    starts = {"# ": "heading", "## ": "heading", QUESTION: "question"}
     found = [what for start, what in starts.items() if cell.source.startswith(start)]
     return "code" if cell.cell_type == "code" else (*found, "prose")[0]
 
@@ -91,11 +94,11 @@ def page(path: Path) -> str:
     """The deck of a notebook, as HTML that needs the folder `reveal.js` beside it."""
     exporter = SlidesExporter(
         template_name="slides",
-        extra_template_basedirs=[str(HERE)],
+        extra_template_basedirs=[str(DOCS)],
         reveal_url_prefix="reveal.js",
         reveal_theme="white",
     )
-    cells = deck(nbformat.read(path, as_version=4))
+    cells = deck(read(path))
     text, _ = exporter.from_notebook_node(cells, resources={"metadata": {"name": path.stem}})
     return text
 
@@ -103,7 +106,7 @@ def page(path: Path) -> str:
 def main() -> None:
     shutil.rmtree(BUILT, ignore_errors=True)
     for part in ("dist", "plugin"):
-        shutil.copytree(HERE / "node_modules/reveal.js" / part, BUILT / "reveal.js" / part)
+        shutil.copytree(DOCS / "node_modules/reveal.js" / part, BUILT / "reveal.js" / part)
     for path in NOTEBOOKS:
         (BUILT / f"{path.stem}.html").write_text(page(path), encoding="utf-8")
     print(f"{len(NOTEBOOKS)} decks: {BUILT}")

@@ -1,4 +1,4 @@
-"""Write the students' version of every exercise notebook: ``make release``.
+"""Write the students' version of every exercise notebook: ``make exercises``.
 
 It is made from ``source/``, by nbgrader: without solutions, hidden tests and outputs.
 """
@@ -10,19 +10,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import PyFileConfigLoader
 
-HERE = Path(__file__).resolve().parent
-SOURCE, RELEASE = HERE / "source", HERE / "release"
+from course import EXERCISES, read
+
+SOURCE, RELEASE = EXERCISES / "source", EXERCISES / "release"
 Course = dict[str, Any]  # what each of nbgrader's steps is made with
 
 
 def course(root: Path) -> Course:
     """nbgrader's settings, for the course in a folder."""
-    settings = PyFileConfigLoader("nbgrader_config.py", path=str(HERE)).load_config()
+    settings = PyFileConfigLoader("nbgrader_config.py", path=str(EXERCISES)).load_config()
     settings.CourseDirectory.root = str(root)
     return {"config": settings, "coursedir": CourseDirectory(config=settings)}
 
@@ -54,7 +54,7 @@ def release(root: Path) -> list[Path]:
 
 def worked_on(path: Path) -> bool:
     """Whether cells of a notebook have been run: then it is somebody's work."""
-    cells = nbformat.read(path, as_version=4).cells
+    cells = read(path).cells
     return any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
 
 

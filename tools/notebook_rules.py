@@ -5,20 +5,19 @@ import re
 import statistics
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+from course import WORDS, opening, read
 
-ORDER = ["When it goes wrong", "Recap", "Where next"]
+ORDER = [WORDS["wrong"], WORDS["recap"], WORDS["next"]]
+TODO = re.compile(r"TODO\b.*")
 SKIPPING = re.compile(r"nbval.?(skip|ignore|check|raises)", re.IGNORECASE)
 MACHINE_PATH = re.compile(r"/(home|root|work|tmp|Users|var|private)/|[A-Z]:\\|site-packages")
 
 
 def problems(path: Path) -> list[str]:
     """All that is wrong with a notebook, each with what to do about it; empty if nothing is."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     cells = notebook.cells
     code = [cell for cell in cells if cell.cell_type == "code"]
     found = [*_text_problems(cells, path), *_length_problems(code)]
@@ -37,40 +36,51 @@ def problems(path: Path) -> list[str]:
 
 def systems(path: Path) -> list[str]:
     """The operating systems that a notebook runs on: all, unless its first cell names some."""
-    opening = nbformat.read(path, as_version=4).cells[0].source
-    declared = re.search(r"\*\*Systems:\*\* (.+)$", opening, re.MULTILINE)
+    declared = re.search(rf"\*\*{WORDS['systems']}:\*\* (.+)$", opening(path), re.MULTILINE)
     return declared[1].split(", ") if declared else ["Linux", "macOS", "Windows"]
 
 
 def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
     found = []
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    opening = cells[0].source
-    if not re.match(r"# \d+ · \w+", opening):
+    first = cells[0].source
+    for cell in cells:
+        found += [f"still says {todo!r}" for todo in TODO.findall(cell.source)]
+    if not re.match(r"# \d+ · \w+", first):
         found.append("does not open with a title such as '# 7 · Do this'")
-    if not path.name.startswith(f"{re.sub(r'[^0-9]', '', opening.partition('·')[0]):>02}_"):
+    if not path.name.startswith(f"{re.sub(r'[^0-9]', '', first.partition('·')[0]):>02}_"):
         found.append("has another number in its title than in its name")
-    aims = re.search(r"\*\*You will be able to\*\*\n\n((?:- .+\n)+)", opening)
+    if promise(first) is None:
+        found.append(f"needs a sentence in its first cell that begins {WORDS['at_the_end']!r}")
+    aims = re.search(rf"\*\*{WORDS['aims']}\*\*\n\n((?:- .+\n)+)", first)
     if not aims or not 3 <= aims[1].count("\n") <= 5:
-        found.append("needs three to five aims under '**You will be able to**'")
-    stated = re.search(r"\*\*Minutes:\*\* (\d+) · \*\*Builds on:\*\* .", opening)
-    if not stated:
-        found.append("does not say how many minutes it takes and what it builds on")
-    elif int(stated[1]) != minutes(cells):
+        found.append(f"needs three to five aims under '**{WORDS['aims']}**'")
+    stated = stated_minutes(first)
+    if stated is None or f"**{WORDS['builds_on']}:** " not in first:
         found.append(
-            f"says that it takes {stated[1]} minutes; by its length it is {minutes(cells)}"
+            f"does not say how many minutes it takes and what it builds on: its first cell needs "
+            f"'**{WORDS['minutes']}:** {minutes(cells)} · **{WORDS['builds_on']}:** …'"
+        )
+    elif stated != minutes(cells):
+        found.append(f"says that it takes {stated} minutes; by its length it is {minutes(cells)}")
+    if belief(first) is None:
+        found.append(f"needs what it is against in its first cell: '**{WORDS['believed']}:** …'")
+    if not class_question(cells):
+        found.append(
+            f"needs the tag 'class-question' on one cell with **{WORDS['predict']}** and a "
+            "question mark: TEACHING.md quotes that question"
         )
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     if headings[-3:] != ORDER:
         found.append(f"must end with the sections {', '.join(ORDER)}; it has {headings[-3:]}")
-    recap = text.partition("## Recap")[2].partition("## Where next")[0]
+    recap = text.partition(f"## {ORDER[1]}")[2].partition(f"## {ORDER[2]}")[0]
     if aims and recap.count("\n- ") < 3:
         found.append("needs a recap that answers the aims, point by point")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if "://" not in target and not (path.parent / target).exists():
             found.append(f"links to {target}, which is not there")
-    if not re.search(r"\[[^]]+\]\([^)]+\)", text.partition("## Where next")[2]):
-        found.append("has no link under 'Where next'")
+    if not re.search(r"\[[^]]+\]\([^)]+\)", text.partition(f"## {ORDER[2]}")[2]):
+        found.append(f"has no link under {ORDER[2]!r}")
     return found
 
 
@@ -78,14 +88,43 @@ def minutes(cells: list[NotebookNode]) -> int:
     """How long a notebook takes a reader, to the nearest five minutes.
 
     120 words a minute, half of what people read of easier prose (Brysbaert, "How many words do we
-    read per minute?", 2019, gives 238), five seconds a line of code, its output included, and a
-    minute to think about each question. The run is seconds, see `make bench`.
+    read per minute?", 2019, gives 238). They are counted as letters, since not every language puts
+    spaces between its words. Five seconds a line of code, its output included, and a minute to
+    think about each question. The run is seconds, see `make bench`.
     """
     prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
-    words = sum(len(text.split()) for text in prose)
+    letters = sum(len(re.findall(r"\w", text)) for text in prose)
     lines = sum(cell.source.count("\n") + 1 for cell in cells if cell.cell_type == "code")
-    questions = sum(text.count("**Predict") for text in prose)
-    return 5 * round((words / 120 + lines / 12 + questions) / 5)
+    questions = sum(text.count(f"**{WORDS['predict']}") for text in prose)
+    return 5 * round((letters / int(WORDS["letters_a_minute"]) + lines / 12 + questions) / 5)
+
+
+def stated_minutes(opening: str) -> int | None:
+    """The minutes that a first cell states, or None."""
+    stated = re.search(rf"\*\*{WORDS['minutes']}:\*\* (\d+)", opening)
+    return int(stated[1]) if stated else None
+
+
+def promise(opening: str) -> str | None:
+    """What a first cell promises, as a clause that begins with a capital letter, or None."""
+    promised = re.search(rf"(?<!\w){WORDS['at_the_end']}(\w)(.+)", opening)
+    return promised[1].upper() + promised[2] if promised else None
+
+
+def belief(opening: str) -> str | None:
+    """What many believe before they have read a notebook, as its first cell says, or None."""
+    believed = re.search(rf"\*\*{WORDS['believed']}:\*\* (.+)", opening)
+    return believed[1] if believed else None
+
+
+def class_question(cells: list[NotebookNode]) -> str | None:
+    """The question to ask a class: of the cell that is tagged so, up to its last question mark."""
+    for cell in cells:
+        if "class-question" in cell.metadata.get("tags", []):
+            _, _, text = cell.source.partition(f"**{WORDS['predict']}")
+            asked = re.match(r":?\*\*:? ?(.+\?)", text)
+            return asked[1][0].upper() + asked[1][1:] if asked else None
+    return None
 
 
 def _length_problems(code: list[NotebookNode]) -> list[str]:
@@ -106,7 +145,7 @@ def _cell_problems(cell: NotebookNode) -> list[str]:
         found.append("is tagged raises-exception and raises none")
     if any(SKIPPING.search(text) for text in [cell.source, *tags]):
         found.append("switches a check off: every output is compared here")
-    if set(cell.metadata) - {"tags"}:
+    if set(cell.metadata) - {"tags", "alt"}:
         found.append(f"carries metadata {sorted(cell.metadata)}: run `make format`")
     for output in cell.outputs:
         data = output.get("data", {})
@@ -115,8 +154,11 @@ def _cell_problems(cell: NotebookNode) -> list[str]:
         if any(MACHINE_PATH.search(text) for text in shown if text):
             found.append("shows a path of the machine that it ran on")
         if png := data.get("image/png"):
-            if not output.metadata.get("image/png", {}).get("alt"):
-                found.append("has a figure without alt text: show it with plots.show")
+            shown_alt = output.metadata.get("image/png", {}).get("alt")
+            if not cell.metadata.get("alt"):
+                found.append("has a figure, and no `alt` in its metadata: say what is to be seen")
+            elif shown_alt != cell.metadata.alt:
+                found.append("has a figure with another alt text: run `make refresh`")
             if len(base64.b64decode(png)) > 40_000:
                 found.append("has a figure of more than 40 kB")
     return found

@@ -1,20 +1,24 @@
-"""How long each notebook takes, against what it cannot do without: a kernel with torch in it.
+"""How long each notebook and each file of tests takes, and the whole suite; ``make bench``.
 
-Run by `make bench`; `make bench ARGS=--long` times the suite as well. All figures come from one
-run, and only the ratios mean something elsewhere.
+The measure is the floor: what it takes to start a kernel and import torch in it, which no notebook
+can do without. All figures come from one run, and only the ratios mean something elsewhere.
 """
 
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import datetime
+from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
-from anatomy import NOTEBOOKS, ROOT
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from tqdm import tqdm
+
+from course import NOTEBOOKS, ROOT, read
 
 FLOOR = new_notebook(cells=[new_code_cell("import torch")])
 
@@ -43,14 +47,41 @@ def _parse(stamp: str) -> datetime:
     return datetime.fromisoformat(stamp.replace("Z", "+00:00"))
 
 
+def suite(floors: float) -> None:
+    """Run the suite, print where its time goes, and how it compares with the sum of the floors."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}"]
+        start = time.perf_counter()
+        done = subprocess.run(command, cwd=ROOT, capture_output=True)
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            sys.exit("The suite failed, so its time means nothing: run `make test`.")
+        found = by_file(report)
+    print(f"{'file':60} {'seconds':>7} {'share':>6} {'tests':>6}")
+    total = sum(sum(times) for times in found.values())
+    for name, times in sorted(found.items(), key=lambda item: -sum(item[1])):
+        print(f"{name:60} {sum(times):7.1f} {sum(times) / total:6.1%} {len(times):6}")
+    print(f"\nsuite, in parallel: {seconds:.1f} s, {seconds / floors:.2f} x the floors")
+
+
+def by_file(report: Path) -> dict[str, list[float]]:
+    """The seconds of each test in pytest's report, by the file that it is in."""
+    found: dict[str, list[float]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        name, _, _ = case.get("classname", "").partition("::")
+        found.setdefault(name, []).append(float(case.get("time", 0)))
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--long", action="store_true", help="time the suite as well")
-    long = parser.parse_args().long
+    parser.add_argument("--long", action="store_true", help="has no effect here")
+    parser.parse_args()
     run(FLOOR)  # warms the disk's cache
     rows, floors = [], []
     for path in tqdm(NOTEBOOKS, desc="notebooks"):
-        notebook = nbformat.read(path, as_version=4)
+        notebook = read(path)
         floors.append(run(FLOOR))  # beside each notebook, since the machine's speed drifts
         rows.append((path.name, run(notebook), *slowest_cell(notebook)))
     floor = sorted(floors)[len(floors) // 2]
@@ -66,13 +97,8 @@ def main() -> None:
     )
     worst, seconds, longest, line = max(rows, key=lambda row: row[1])
     print(f"What dominates: {worst}, and in it {100 * longest / seconds:.0f} % in {line!r}")
-    if long:
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=ROOT, capture_output=True)
-        suite = time.perf_counter() - start
-        print(f"suite, in parallel: {suite:.1f} s, {suite / sum(floors):.2f} x the floors")
-        if done.returncode:
-            sys.exit("The suite failed, so its time means nothing: run `make test`.")
+    print()
+    suite(sum(floors))
 
 
 if __name__ == "__main__":

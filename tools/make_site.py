@@ -10,13 +10,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from course_map import draw
 from sphinx.cmd.build import build_main
 
-DOCS = Path(__file__).resolve().parent
-ROOT = DOCS.parent
-SOURCE = DOCS / "build/source"
-BUILT = DOCS / "build/site"
+from course import BUILD, ROOT
+from course_map import draw
+
+DOCS = ROOT / "docs"
+SOURCE, BUILT = BUILD / "source", BUILD / "site"
 
 # What is a page of the site, or a file to be had from one.
 PAGES = (
@@ -47,7 +47,7 @@ def main(built: Path = BUILT) -> int:
     shutil.rmtree(built, ignore_errors=True)
     status = build_main(
         ["-W", "--keep-going", "-q", "-E", "-j", "auto", "-c", str(DOCS)]
-        + ["-d", str(DOCS / "build/doctrees"), str(SOURCE), str(built)]
+        + ["-d", str(BUILD / "doctrees"), str(SOURCE), str(built)]
     )
     if status == 0:
         print(f"The site: {built / 'index.html'}")

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import combinations, pairwise, permutations
 from pathlib import Path
 
-import nbformat
+from course import WORDS, opening
 
 USUAL_PATH = 6  # so many follow the document that everybody knows
 
@@ -45,10 +45,13 @@ def read(folder: Path) -> dict[int, Stop]:
     """The stops by their numbers."""
     stops = {}
     for path in sorted(folder.glob("*.ipynb")):
-        opening = nbformat.read(path, as_version=4).cells[0].source
-        number, title = re.match(r"# (\d+) · (.+)", opening).groups()
-        before = re.search(r"\*\*Builds on:\*\* (.+)", opening)[1]
-        numbers = frozenset(int(n) for n in re.findall(r"\]\((\d+)_\w+\.ipynb", before))
+        first = opening(path)
+        titled = re.match(r"# (\d+) · (.+)", first)
+        before = re.search(rf"\*\*{WORDS['builds_on']}:\*\* (.+)", first)
+        if not titled or not before:
+            raise ValueError(f"{path.name} needs a title and **{WORDS['builds_on']}:** on top.")
+        number, title = titled.groups()
+        numbers = frozenset(int(n) for n in re.findall(r"\]\((\d+)_\w+\.ipynb", before[1]))
         stops[int(number)] = Stop(path, int(number), title, numbers)
     return stops
 
@@ -100,20 +103,21 @@ def columns(stops: dict[int, Stop]) -> list[tuple[int | tuple[int, int], ...]]:
         return crossing, sum((a - b) ** 2 for a, b in steps)
 
     # The best way to each order of a column, from the best ways to those of the column before.
-    best = [(0, 0.0, [trial]) for trial in permutations(found[0])]
+    Way = tuple[int, float, list[tuple[int | tuple[int, int], ...]]]
+    best: list[Way] = [(0, 0.0, [trial]) for trial in permutations(found[0])]
     for n, column in enumerate(found[1:]):
         longer = []
         for trial in permutations(column):
-            ways = [(*cost(n, order[-1], trial), *way, order) for *way, order in best]
-            crossing, far, crossed, went, order = min(
-                ways, key=lambda way: (way[0] + way[2], way[1] + way[3])
-            )
-            longer.append((crossing + crossed, far + went, [*order, trial]))
+            ways: list[Way] = []
+            for crossed, went, order in best:
+                crossing, far = cost(n, order[-1], trial)
+                ways.append((crossed + crossing, went + far, [*order, trial]))
+            longer.append(min(ways, key=lambda way: way[:2]))
         best = longer
     return min(best, key=lambda way: way[:2])[2]
 
 
-def wide(stops: dict[int, Stop]) -> dict[int, Box]:
+def wide(stops: dict[int, Stop]) -> dict[int | tuple[int, int], Box]:
     """The columns side by side."""
     order = columns(stops)
     middle = max(map(len, order)) / 2
@@ -139,7 +143,7 @@ def picture(name: str, stops: dict[int, Stop], boxes: dict, sideways: bool) -> s
     height = 6 + max(box.y + box.height for box in boxes.values())
     parts = [
         f'<svg class="course-map {name}" viewBox="0 0 {width:g} {height:g}" role="group" '
-        'aria-label="Map of the course: each notebook, and which ones it builds on">'
+        f'aria-label="{html.escape(WORDS["map"])}">'
     ]
     for start, end in arrows(stops):
         a, b = boxes[start], boxes[end]

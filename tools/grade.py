@@ -35,7 +35,8 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import Execute
 from tqdm import tqdm
 
-from release import HERE, SOURCE, Course, convert, course
+from course import EXERCISES, read
+from make_exercises import SOURCE, Course, convert, course
 
 Row = dict[str, str | float]  # student, notebook, exercise, points, of, and what was wrong
 
@@ -46,8 +47,6 @@ class ExecuteEach(Execute):
     Its exercise goes on in a new kernel, and so do the following ones: none needs more than the
     first cell of the notebook, which is run again, as is the answer if it is not what died.
     """
-
-    shutdown_kernel = "immediate"
 
     def preprocess_cell(self, cell, resources, index):
         try:
@@ -87,13 +86,16 @@ def grading_course(root: Path, timeout: int | None) -> Course:
     text = f"it took longer than {seconds} seconds"
     late = {"ename": "CellTimeoutError", "evalue": text, "traceback": [text]}
     settings.Execute.error_on_timeout = late
+    settings.Execute.shutdown_kernel = "immediate"
     settings.Execute.extra_arguments = ["--log-level=ERROR"]
     settings.Autograde.autograde_preprocessors = [
-        ExecuteEach if step is Execute else step
-        for step in Autograde.autograde_preprocessors.default_args[0]
+        ExecuteEach if step is Execute else step for step in Autograde().autograde_preprocessors
     ]
     theirs = Path(nbgrader.__file__).parent / "server_extensions/formgrader/templates"
-    settings.HTMLExporter.extra_template_basedirs = [str(HERE / "templates"), str(theirs)]
+    settings.HTMLExporter.extra_template_basedirs = [
+        str(Path(__file__).with_name("grade_templates")),
+        str(theirs),
+    ]
     return made_with
 
 
@@ -117,7 +119,7 @@ def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
     if not seen:
         raise ValueError(
             f"No submission in {folder}: expected {folder}/STUDENT/NOTEBOOK.ipynb, with the names "
-            f"of the notebooks in {HERE / 'release'}."
+            f"of the notebooks in {EXERCISES / 'release'}."
         )
     yield from ((student, path) for (student, _), path in seen.items())
 
@@ -142,7 +144,7 @@ def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
     With ``failed``, the reason why it could not be graded, it is no points for any.
     """
     answer = ""
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in read(path).cells:
         if utils.is_solution(cell):
             answer = "".join(f"the answer itself ended in {e}; " for e in errors(cell)[-1:])
         if utils.is_grade(cell):
@@ -151,7 +153,7 @@ def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
                 "student": student,
                 "notebook": path.stem,
                 "exercise": cell.metadata.nbgrader.grade_id,
-                "points": 0 if failed else points,
+                "points": 0 if failed or points is None else points,
                 "of": of,
                 "what was wrong": failed or "".join(answer + e for e in errors(cell)[-1:]),
             }
@@ -170,7 +172,7 @@ def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
     """Grade all submissions in a folder, behind a bar, into the folder ``root``."""
     todo = list(submissions(folder))
     shutil.copytree(SOURCE, root / "source", dirs_exist_ok=True)
-    shutil.copy(HERE / "nbgrader_config.py", root)
+    shutil.copy(EXERCISES / "nbgrader_config.py", root)
     made_with = grading_course(root, timeout)
     for name in sorted({path.stem for _, path in todo}):
         convert(GenerateAssignment, made_with, name)
@@ -181,7 +183,7 @@ def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
         submitted = root / "submitted" / student / name / path.name
         submitted.parent.mkdir(parents=True, exist_ok=True)
         try:
-            nbformat.write(without_copies(nbformat.read(path, as_version=4)), submitted)
+            nbformat.write(without_copies(read(path)), submitted)
             # Not in the main thread: there nbclient would take Ctrl-C, and end but the kernel.
             for step in (Autograde, GenerateFeedback):
                 worker.submit(convert, step, made_with, name, student).result()

@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-ROOT = Path(__file__).resolve().parent.parent
+from course import ROOT, WORDS
 
 
 def cells_can_be_linked(app: Sphinx, document: nodes.document) -> None:
@@ -37,7 +37,7 @@ def says_on_what_it_was_produced(app: Sphinx, document: nodes.document) -> None:
     if path.suffix == ".ipynb":
         line = produced_line([path])
         source = posixpath.relpath(f"_sources/{docname}.ipynb", posixpath.dirname(docname))
-        line += [nodes.reference("", "Download the notebook", refuri=source), nodes.Text(".")]
+        line += [nodes.reference("", WORDS["download"], refuri=source), nodes.Text(".")]
     elif docname == "notebooks/errors":
         line = produced_line(sorted(path.parent.glob("*.ipynb")))
     elif docname == "index":
@@ -61,9 +61,12 @@ def produced_line(paths: list[Path]) -> list[nodes.Node]:
     systems = sorted({story["system"] for story in stories})
     versions = {f"{k} {v}" for story in stories for k, v in story["versions"].items()}
     versions = sorted(versions, key=lambda v: (not v.startswith(("Python", "torch ")), v.lower()))
-    when = " to ".join(dict.fromkeys([days[0], days[-1]]))
-    text = f"Outputs of {when}, by {', '.join(versions)} on {' and '.join(systems)}. "
-    return [nodes.Text(text)]
+    text = WORDS["outputs_of"].format(
+        days=f" {WORDS['to']} ".join(dict.fromkeys([days[0], days[-1]])),
+        versions=", ".join(versions),
+        systems=f" {WORDS['and']} ".join(systems),
+    )
+    return [nodes.Text(f"{text} ")]
 
 
 def files_that_are_no_python(app: Sphinx, document: nodes.document) -> None:
@@ -119,6 +122,7 @@ def errors_are_entries(app: Sphinx, document: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_js_file(None, body=f"const WORDS = {json.dumps(WORDS)};")  # for the scripts of pages
     for change in (
         cells_can_be_linked,
         files_that_are_no_python,

@@ -1,0 +1,134 @@
+"""Run answers to exercises, each in a process of its own.
+
+A process that has imported torch and the other packages forks for each answer. So an answer starts
+at once, in a state that no other answer has touched. On Windows, where nothing forks, each answer
+waits for its own imports.
+"""
+
+import contextlib
+import functools
+import importlib
+import io
+import json
+import linecache
+import os
+import subprocess
+import sys
+import threading
+from types import ModuleType
+from typing import Any
+
+SECONDS = 120
+# What the exercises import, or what torch imports for them when it is needed.
+PRELOADED = [
+    "IPython",
+    "functorch.compile",
+    "jinja2",
+    "matplotlib.pyplot",
+    "networkx",
+    "numpy.ctypeslib",
+    "onnx",
+    "onnxruntime",
+    "onnxscript.function_libs.torch_lib.ops",
+    "safetensors.torch",
+    "sympy.combinatorics",
+    "torch._dynamo",
+    "torch.distributed.checkpoint.format_utils",
+    "torch.distributed.checkpoint.state_dict",
+    "torch.onnx",
+    "torch.testing",
+    "torchdata.stateful_dataloader",
+    "tqdm",
+]
+Outputs = list[dict[str, Any]]  # of a cell, as a notebook stores them
+
+
+def run_all(jobs: list[list[str]]) -> list[list[Outputs]]:
+    """Run each job, which is a list of cells, and return the outputs of each of its cells.
+
+    Raises:
+        RuntimeError: A job ended its process, or took longer than SECONDS.
+    """
+    server = _server()
+    assert server.stdin and server.stdout
+    server.stdin.write(json.dumps(jobs) + "\n")
+    server.stdin.flush()
+    results = json.loads(server.stdout.readline())
+    for job, result in zip(jobs, results, strict=True):
+        if result is None:
+            raise RuntimeError(f"This ended its process, or took over {SECONDS} s: {job[1:]}")
+    return results
+
+
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    command = [sys.executable, __file__]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8")
+
+
+def serve() -> None:
+    """Answer each line of jobs on standard input with a line of their outputs."""
+    can_fork = hasattr(os, "fork")
+    for name in PRELOADED if can_fork else ():
+        importlib.import_module(name)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a job's own processes print does not get between the answers
+    for line in sys.stdin:
+        results = []
+        for job in json.loads(line):
+            results.append(_in_a_fork(job) if can_fork else _in_a_new_process(job))
+        print(json.dumps(results), file=answers, flush=True)
+
+
+def _in_a_fork(job: list[str]) -> list[Outputs] | None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        with os.fdopen(writer, "w", encoding="utf-8") as file:
+            json.dump(_run(job), file)
+        os._exit(0)  # to tidy up all that was imported would take a second
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as file:
+        said = file.read()
+    os.waitpid(child, 0)
+    return json.loads(said) if said else None
+
+
+def _in_a_new_process(job: list[str]) -> list[Outputs] | None:
+    command = [sys.executable, __file__, "--one"]
+    done = subprocess.run(
+        command, input=json.dumps(job), stdout=subprocess.PIPE, encoding="utf-8", check=False
+    )
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def _run(cells: list[str]) -> list[Outputs]:
+    """Run cells of plain Python in this process."""
+    too_long = threading.Timer(SECONDS, os._exit, [1])
+    too_long.daemon = True
+    too_long.start()
+    main = sys.modules["__main__"] = ModuleType("__main__")  # pickle looks classes up in it
+    return [_outputs(source, f"cell {number}", vars(main)) for number, source in enumerate(cells)]
+
+
+def _outputs(source: str, name: str, variables: dict[str, Any]) -> Outputs:
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    error: Outputs = []
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            exec(compile(source, name, "exec"), variables)
+    except BaseException as raised:  # whatever it is, it is what the student is told
+        said = {"ename": type(raised).__name__, "evalue": str(raised), "traceback": []}
+        error = [{"output_type": "error", **said}]
+    text = printed.getvalue()
+    return [{"output_type": "stream", "name": "stdout", "text": text}] * bool(text) + error
+
+
+if __name__ == "__main__":
+    if "--one" in sys.argv:
+        print(json.dumps(_run(json.load(sys.stdin))))
+    else:
+        serve()

@@ -1,0 +1,38 @@
+"""Where the parts of the course lie, and the words by which code finds its way in the prose."""
+
+import tomllib
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXERCISES = ROOT / "notebooks" / "exercises"
+BUILD = ROOT / "docs" / "build"
+
+LANGUAGE = "en"
+WORDS: dict[str, str] = tomllib.loads(
+    Path(__file__).with_name("labels.toml").read_text(encoding="utf-8")
+)[LANGUAGE]
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook of format 4."""
+    notebook = nbformat.read(path, as_version=4)
+    assert isinstance(notebook, NotebookNode)
+    return notebook
+
+
+def opening(path: Path) -> str:
+    """The text of a notebook's first cell: its title, its aims, and what it builds on."""
+    return read(path).cells[0].source
+
+
+def stored_torch() -> str:
+    """The release of torch that the stored outputs come from, such as ``"2.13.0"``.
+
+    It is not read from constraints.txt, in which a job of CI puts another release.
+    """
+    produced = read(NOTEBOOKS[0]).metadata.produced
+    return produced.versions.torch.partition("+")[0]

@@ -1,0 +1,123 @@
+"""Write into README.md and TEACHING.md what the notebooks say of themselves; ``make refresh``.
+
+That is the tables of notebooks, the release of torch that the outputs come from, and a figure. Each
+part stands between two marks, such as ``<!-- from the notebooks: table -->`` and
+``<!-- end: table -->``; what is between them is overwritten.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from course import EXERCISES, NOTEBOOKS, ROOT, opening, read, stored_torch
+from notebook_rules import belief, class_question, promise, stated_minutes
+
+FIGURE_OF = ROOT / "notebooks" / "04_checkpoints.ipynb"
+PICTURE = ROOT / ".github" / "loss-of-three-runs.png"
+
+
+def figure() -> tuple[bytes, str]:
+    """The first figure of a notebook, as a PNG, and its alt text."""
+    for cell in read(FIGURE_OF).cells:
+        for output in cell.get("outputs", []):
+            if png := output.get("data", {}).get("image/png"):
+                return base64.b64decode(png), cell.metadata.alt
+    raise ValueError(f"{FIGURE_OF.name} has no figure: expected one for the README.")
+
+
+def link(path: Path, text: str) -> str:
+    return f"[{text}]({path.relative_to(ROOT).as_posix()})"
+
+
+def say(path: Path, what: str, found: object) -> str:
+    """What was found as text, or an error that says what is missing and where."""
+    if found is None:
+        raise ValueError(f"{path.name} has no {what}: `make test` says what is expected.")
+    return str(found).replace("|", "\\|")
+
+
+def title(path: Path) -> str:
+    """The title of a notebook, with its number."""
+    named = re.match(r"# (\d+ · .+)", opening(path))
+    return say(path, "title with a number", named and named[1])
+
+
+def points(path: Path) -> int:
+    """The points that the exercises of a notebook give together."""
+    source = EXERCISES / "source" / path.stem / path.name
+    if not source.exists():
+        raise ValueError(f"{path.name} has no exercises: expected {source.relative_to(ROOT)}.")
+    cells = read(source).cells
+    return sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in cells)
+
+
+def table() -> str:
+    """Each notebook, what its reader can do in the end, and how long it takes."""
+    lines = ["| notebook | afterwards | minutes |", "| --- | --- | --- |"]
+    for path in NOTEBOOKS:
+        first = opening(path)
+        promised = say(path, "promise", promise(first)).rstrip(".")
+        minutes = say(path, "minutes", stated_minutes(first))
+        lines.append(f"| {link(path, title(path))} | {promised} | {minutes} |")
+    return "\n".join(lines)
+
+
+def beliefs() -> str:
+    """Each notebook with what a teacher needs: minutes, points, a belief, and a question."""
+    lines = ["| notebook | minutes | points | what people believe | a question for the class |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for path in NOTEBOOKS:
+        cells = read(path).cells
+        first = cells[0].source
+        columns = [
+            link(path, title(path)),
+            say(path, "minutes", stated_minutes(first)),
+            str(points(path)),
+            say(path, "belief", belief(first)),
+            say(path, "question for the class", class_question(cells)),
+        ]
+        lines.append(f"| {' | '.join(columns)} |")
+    return "\n".join(lines)
+
+
+def torch_line() -> str:
+    return f"Stored outputs come from torch {stored_torch()} on a CPU."
+
+
+def figure_line() -> str:
+    _, alt = figure()
+    return f"![{alt}]({PICTURE.relative_to(ROOT).as_posix()})"
+
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"table": table, "figure": figure_line, "torch": torch_line},
+    "TEACHING.md": {"table": beliefs},
+}
+
+
+def written(page: str, text: str) -> str:
+    """The text of a page with its generated parts as they have to be now.
+
+    Raises:
+        ValueError: A pair of marks is missing, or a notebook lacks what belongs into the page.
+    """
+    for name, make in PARTS[page].items():
+        begin, end = f"<!-- from the notebooks: {name} -->", f"<!-- end: {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"{page} must have the lines {begin} and {end} once each.")
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{make()}\n{end}{after}"
+    return text
+
+
+def main() -> None:
+    for page in PARTS:
+        path = ROOT / page
+        path.write_text(written(page, path.read_text(encoding="utf-8")), encoding="utf-8")
+    PICTURE.write_bytes(figure()[0])
+
+
+if __name__ == "__main__":
+    main()
