@@ -81,8 +81,12 @@ def in_numbers(drawing: Figure, digits: int = 2) -> str:
                 lines.append(f"{line.get_label()}: {text}")
         bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
         if bars:
-            ends = _rounded([bar.get_x() + bar.get_width() for bar in bars], digits)
-            lines.append(f"{len(bars)} bars, to {' · '.join(ends)}")
+            lengths = [bar.get_x() + bar.get_width() for bar in bars]
+            names = [label.get_text() for label in axes.get_yticklabels()]
+            text = f"{len(bars)} bars, to {' · '.join(_rounded(lengths, digits))}"
+            if len(names) == len(bars):
+                text += f", the longest: {names[lengths.index(max(lengths))]}"
+            lines.append(text)
         for image in axes.images:
             pixels = np.asarray(image.get_array(), float)
             (mean,) = _rounded([pixels.mean()], digits)

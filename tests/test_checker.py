@@ -134,12 +134,33 @@ def test_a_dead_link_fails(spoil):
     assert "links to no_such_page.md, which is not there" in spoil(edit)
 
 
-def test_a_figure_without_alt_text_fails(spoil):
+@pytest.mark.parametrize(
+    ("alt", "problem"), [(None, "no `alt` in its metadata"), ("Other bars.", "another alt text")]
+)
+def test_a_figure_without_its_alt_text_fails(spoil, alt, problem):
     def edit(code, cells):
-        figures = [o for c in code for o in c.outputs if "image/png" in o.get("data", {})]
-        figures[0].metadata.clear()
+        figure = next(c for c in code if "alt" in c.metadata)
+        del figure.metadata["alt"]
+        if alt:
+            figure.metadata["alt"] = alt
 
-    assert "figure without alt text" in spoil(edit)
+    assert problem in spoil(edit)
+
+
+def test_a_notebook_without_a_question_for_the_class_fails(spoil):
+    def edit(code, cells):
+        for cell in cells:
+            if "class-question" in cell.metadata.get("tags", []):
+                cell.metadata.tags.remove("class-question")
+
+    assert "needs the tag 'class-question'" in spoil(edit)
+
+
+def test_a_todo_that_is_left_fails(spoil):
+    def edit(code, cells):
+        cells[1].source += " TODO say why"
+
+    assert "still says 'TODO say why'" in spoil(edit)
 
 
 def test_a_path_of_one_machine_fails(spoil):
@@ -157,6 +178,8 @@ def test_a_path_of_one_machine_fails(spoil):
         ("**You will be able to**", "**Aims**", "three to five aims"),
         ("**Minutes:**", "**Time:**", "how many minutes"),
         ("## Recap", "## Summary", "must end with the sections"),
+        ("At the end you can", "You can", "a sentence in its first cell that begins 'At the end '"),
+        ("**Often believed:**", "**Belief:**", "what it is against in its first cell"),
     ],
 )
 def test_a_missing_part_of_the_anatomy_fails(spoil, old, new, problem):

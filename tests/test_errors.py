@@ -57,6 +57,8 @@ def printed(cell):
         else output.get("text") or output.data["text/plain"]
         for output in cell.outputs
     ]
+    for output in cell.outputs:  # of a figure, what is to be seen in it
+        shown.append(output.get("metadata", {}).get("image/png", {}).get("alt", ""))
     return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown))  # some texts have bold type in them
 
 

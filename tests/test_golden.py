@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch.optim import SGD
 
+import make_golden
+from course import stored_torch
 from helpers import checkpoint, devices
 from helpers.inspection import look_inside
 from helpers.models import LeNet
@@ -38,9 +40,24 @@ def model(saved):
     return model
 
 
-def test_there_are_six_releases():
-    expected = {"1.0.1", "1.5.1", "1.6.0", "1.12.1", "2.11.0", "2.13.0"}
-    assert set(map(version_of, FILES)) == expected
+def test_there_are_six_releases_and_the_pinned_one_is_among_them():
+    expected = {"1.0.1", "1.5.1", "1.6.0", "1.12.1", "2.11.0", stored_torch()}
+    assert len(expected) == 6 and expected <= set(map(version_of, FILES))
+
+
+def test_a_file_of_this_release_can_be_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_golden, "FOLDER", str(tmp_path))
+    make_golden.main()
+    (path,) = tmp_path.iterdir()
+    made = torch.load(path, weights_only=True)
+    assert version_of(path) == made["torch_version"].partition("+")[0]
+    stored = torch.load(FILES[0], weights_only=True)
+    assert made.keys() == stored.keys()
+    assert made["model_state_dict"].keys() == stored["model_state_dict"].keys()
+    model = LeNet()
+    model.load_state_dict(made["model_state_dict"])
+    with torch.inference_mode():
+        assert torch.allclose(model.eval()(IMAGES), made["logits"], rtol=0, atol=1e-6)
 
 
 def test_the_file_was_written_by_the_release_in_its_name(saved, path):

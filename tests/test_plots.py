@@ -125,7 +125,7 @@ def test_bars_and_curves_are_shown(shell):
         plots.bars({"a": 1}, "x")
         plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y")
     assert [output.data["text/plain"] for output in captured.outputs] == [
-        "A figure.\n1 bars, to 1.0",
+        "A figure.\n1 bars, to 1.0, the longest: a",
         "A figure.\na: 2 points, first 0.0, last 1.0, from 0.0 to 1.0",
     ]
 
@@ -170,7 +170,8 @@ def test_another_figure_has_other_numbers(draw, other):
 def test_numbers_are_rounded_by_the_largest(values, digits, expected):
     bars = [str(place) for place in range(len(values))]
     (line,) = numbers_of(lambda axes: axes.barh(bars, values), digits)
-    assert line == f"{len(values)} bars, to {expected}"
+    longest = values.index(max(values))
+    assert line == f"{len(values)} bars, to {expected}, the longest: {longest}"
 
 
 def test_lines_that_have_no_name_are_not_counted():

@@ -165,27 +165,34 @@ def test_only_a_declared_need_that_is_not_here_excuses_a_skip(reason, excused, m
 MARKED = """
 import pytest
 
-@pytest.mark.{mark}
-def test_it():
+@pytest.mark.skip(reason="was slow")
+def test_slow():
+    assert False
+
+@pytest.mark.xfail
+def test_wrong():
+    assert False
+
+@pytest.mark.skip(reason="needs make")
+def test_needs_what_is_here():
     assert False
 """
 
 
-@pytest.mark.parametrize("mark", ['skip(reason="was slow")', "xfail", 'skip(reason="needs make")'])
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-def test_a_test_that_is_not_run_for_no_declared_need_fails_the_run(mark, tmp_path):
-    (tmp_path / "test_it.py").write_text(MARKED.format(mark=mark))
+def test_a_test_that_is_not_run_for_no_declared_need_fails_the_run(tmp_path):
+    (tmp_path / "test_it.py").write_text(MARKED)
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "conftest", str(tmp_path)]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         encoding="utf-8",
     )
     assert done.returncode == 1, done.stdout
-    assert re.search("^ERROR .*test_it.py::test_it ", done.stdout, re.MULTILINE)
+    for name in ("test_slow", "test_wrong", "test_needs_what_is_here"):
+        assert re.search(f"^ERROR .*test_it.py::{name} ", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_the_specifiers_are_ranges():

@@ -7,6 +7,7 @@ part stands between two marks, such as ``<!-- from the notebooks: table -->`` an
 
 import base64
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,7 +116,11 @@ def written(page: str, text: str) -> str:
 def main() -> None:
     for page in PARTS:
         path = ROOT / page
-        path.write_text(written(page, path.read_text(encoding="utf-8")), encoding="utf-8")
+        try:
+            text = written(page, path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            sys.exit(str(error))
+        path.write_text(text, encoding="utf-8")
     PICTURE.write_bytes(figure()[0])
 
 

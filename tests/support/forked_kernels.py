@@ -69,6 +69,7 @@ class _AsPopen:
 
 
 def _run_kernel(arguments: list[str], folder: str | None, environment: dict[str, str]) -> None:
+    multiprocessing.set_start_method(None, force=True)  # a kernel's own processes start as always
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
