@@ -136,7 +136,7 @@ class Checkpoints(AbstractContextManager):
             text = "keep_last >= 1 or None, keep_best with a metric, mode 'max' or 'min'"
             raise ValueError(f"Expected {text}, but this is {self}.")
         self.folder = self._folder = Path(self.folder).absolute()  # also after os.chdir
-        self._thread: threading.Thread | None = None
+        self._done = [True]  # filled by the thread when it has written
         self._scores, self._errors = dict[Path, float](), list[BaseException]()  # not reported yet
         self._folder.mkdir(exist_ok=True)
         _flush(self._folder.parent)
@@ -178,17 +178,16 @@ class Checkpoints(AbstractContextManager):
             text = "holds another run, which a restart would resume. Nothing is deleted any more."
             warnings.warn(f"{self._folder.name!r} {text} Use another folder.", stacklevel=2)
         self._unknown = []
-        if self._thread:
-            self._thread.join()
         threaded = self.background and threading.main_thread().is_alive() and os.getpid() == _PID
+        while threaded and not self._done:  # and no lock, since a signal handler may also wait
+            threading.Event().wait(0.001)
         state = _snapshot(state) if threaded else state
-        errors, self._errors = self._errors, []
+        errors, self._errors, done = self._errors, [], []
         if threaded:
-            thread = threading.Thread(target=self._save, args=(path, state, self._errors))
-            thread.start()
-            self._thread = thread  # not before: a signal handler could join it too early
+            threading.Thread(target=self._save, args=(path, state, self._errors, done)).start()
+            self._done = done  # not before: a signal handler would wait for no thread
         else:  # also in an exit handler or a forked process, which cannot rely on threads
-            self._save(path, state, errors)
+            self._save(path, state, errors, done)
         if errors:
             self._errors += errors[1:]  # reported by the next call
             raise errors.pop(0)  # a variable would keep the error, and all it holds, alive
@@ -203,14 +202,14 @@ class Checkpoints(AbstractContextManager):
 
     def close(self, leaving_by: type[BaseException] | None = None, *_: object) -> None:
         """Wait until the last checkpoint is on the disk. Raises SaveError if it was not saved."""
-        if self._thread:
-            self._thread.join()
+        while not self._done and os.getpid() == _PID:
+            threading.Event().wait(0.001)
         if self._errors and issubclass(leaving_by or Exception, Exception):  # not by sys.exit(3)
             raise self._errors.pop(0)
 
     wait = __exit__ = close
 
-    def _save(self, path: Path, state: dict[str, Any], errors: list[BaseException]) -> None:
+    def _save(self, path: Path, state: dict[str, Any], errors: list, done: list[bool]) -> None:
         try:
             _write(path, state)
             score, paths = state.get(self.metric), self.paths
@@ -220,6 +219,7 @@ class Checkpoints(AbstractContextManager):
                 outdated.unlink(missing_ok=True)
         except BaseException as error:
             errors.append(error)
+        done.append(True)
 
     def _ranked(self) -> list[Path]:  # intact and with a score, the best first
         while new := set(paths := self.paths if self.metric else []) - self._scores.keys():

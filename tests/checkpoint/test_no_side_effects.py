@@ -197,6 +197,25 @@ def test_a_signal_handler_that_closes_and_exits_keeps_its_exit_code(background, 
     assert all(path.suffix == ".pt" for path in (tmp_path / "run").iterdir())
 
 
+ALARMS = """
+checkpoints = Checkpoints("run", background=True)
+signal.signal(signal.SIGALRM, lambda *_: checkpoints.close())
+signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+for step in range(300):
+    checkpoints.save(step, step=step)
+checkpoints.close()
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+@posix
+def test_a_signal_handler_may_close_while_a_save_or_a_close_waits(tmp_path):
+    """Both would wait for one lock, if they waited by a lock: then neither would ever get it."""
+    ended = run(ALARMS, tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert load(tmp_path / "run")["step"] == 299
+
+
 # ---- imports ------------------------------------------------------------------------------------
 
 
