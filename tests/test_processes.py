@@ -1,9 +1,10 @@
 import signal
+import sys
 import time
 
 import pytest
 
-from helpers.processes import ScriptError, kill_when, run_script, run_scripts
+from helpers.processes import ScriptError, kill_when, run_ranks, run_script, run_scripts
 
 
 @pytest.fixture
@@ -185,3 +186,61 @@ def test_at_its_death_the_condition_holds(script, tmp_path):
 def test_a_script_that_ends_before_it_is_killed_is_reported(script):
     with pytest.raises(ScriptError, match="ended before it could be killed"):
         kill_when(lambda: False, script("pass"))
+
+
+# ---- ranks --------------------------------------------------------------------------------------
+
+TOGETHER = """
+import os, sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+numbers = torch.tensor([float(dist.get_rank())])
+dist.all_reduce(numbers)
+print("nobody reads this")
+said = f"{dist.get_world_size()} {int(numbers)} {sys.argv[1]} {__name__}"
+Path(f"rank-{os.environ['RANK']}").write_text(said)
+dist.destroy_process_group()
+os._exit(0)
+"""
+ONE_DIES = """
+import signal
+
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+dist.barrier()
+if dist.get_rank() == 1:
+    signal.raise_signal(signal.SIGKILL)
+dist.barrier()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs Linux or macOS")
+def test_ranks_run_a_script_together_in_this_folder(folder, capfd):
+    (folder / "together.py").write_text(TOGETHER)
+    run_ranks(3, "together.py", "now")
+    said = {path.name: path.read_text() for path in folder.glob("rank-*")}
+    assert said == {f"rank-{rank}": "3 3 now __main__" for rank in range(3)}
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs Linux or macOS")
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [(ONE_DIES, "^Rank 1 of ranks.py was killed.$"), ("raise ValueError('no')", "ValueError: no")],
+    ids=["killed", "failed"],
+)
+def test_a_rank_that_ends_badly_ends_the_others_and_is_told_of(folder, script, message):
+    (folder / "ranks.py").write_text(script)
+    with pytest.raises(ScriptError, match=message):
+        run_ranks(2, "ranks.py")
