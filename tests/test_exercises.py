@@ -140,7 +140,8 @@ def test_an_exercise_notebook_has_the_anatomy(name):
     opening, setup, *rest = notebook.cells
     course = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells[0].source
     number, title = re.match(r"# (\d+) · (.+)", course).groups()
-    assert opening.source.startswith(f"# {WORDS['exercises']} {number} · {title}\n")
+    expected_title = f"# {WORDS['exercises']} {number} · {title}\n"
+    assert opening.source.startswith(expected_title), f"expected the title {expected_title!r}"
     assert setup.metadata.nbgrader.grade_id == "setup" and setup.metadata.nbgrader.locked
 
     expected = exercises(name)
