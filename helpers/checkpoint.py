@@ -136,7 +136,7 @@ class Checkpoints(AbstractContextManager):
             text = "keep_last >= 1 or None, keep_best with a metric, mode 'max' or 'min'"
             raise ValueError(f"Expected {text}, but this is {self}.")
         self.folder = self._folder = Path(self.folder).absolute()  # also after os.chdir
-        self._done = [True]  # filled by the thread when it has written
+        self._done = [True]  # of the thread. No lock: a signal handler waits while a save waits
         self._scores, self._errors = dict[Path, float](), list[BaseException]()  # not reported yet
         self._folder.mkdir(exist_ok=True)
         _flush(self._folder.parent)
@@ -178,9 +178,9 @@ class Checkpoints(AbstractContextManager):
             text = "holds another run, which a restart would resume. Nothing is deleted any more."
             warnings.warn(f"{self._folder.name!r} {text} Use another folder.", stacklevel=2)
         self._unknown = []
-        threaded = self.background and threading.main_thread().is_alive() and os.getpid() == _PID
-        while threaded and not self._done:  # and no lock, since a signal handler may also wait
+        while not self._done and os.getpid() == _PID:
             threading.Event().wait(0.001)
+        threaded = self.background and threading.main_thread().is_alive() and os.getpid() == _PID
         state = _snapshot(state) if threaded else state
         errors, self._errors, done = self._errors, [], []
         if threaded:
