@@ -136,7 +136,7 @@ class Checkpoints(AbstractContextManager):
             text = "keep_last >= 1 or None, keep_best with a metric, mode 'max' or 'min'"
             raise ValueError(f"Expected {text}, but this is {self}.")
         self.folder = self._folder = Path(self.folder).absolute()  # also after os.chdir
-        self._done = [True]  # of the thread. No lock: a signal handler waits while a save waits
+        self._done = [True]  # not a lock, for which a signal handler could wait forever
         self._scores, self._errors = dict[Path, float](), list[BaseException]()  # not reported yet
         self._folder.mkdir(exist_ok=True)
         _flush(self._folder.parent)

@@ -19,8 +19,8 @@ def digits() -> tuple[TensorDataset, TensorDataset]:
     https://scikit-learn.org/stable/datasets/toy_dataset.html#digits-dataset; they are enlarged
     four times, and their one channel stands three times. The split is the same in every run.
 
-    The file is read as ``sklearn.datasets.load_digits`` reads it. To import that function would
-    take as long as to import torch.
+    The file is read here, and not by ``sklearn.datasets.load_digits``: importing scikit-learn would
+    take nearly as long as importing torch. A test compares the two.
     """
     found = importlib.util.find_spec("sklearn")
     if found is None or found.origin is None:

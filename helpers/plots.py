@@ -67,26 +67,25 @@ def in_numbers(drawing: Figure, digits: int = 2) -> str:
     """What is drawn in a figure: a line of text for each curve, group of bars and picture.
 
     Numbers are rounded to the place of the largest one's ``digits``-th digit. A figure of
-    measurements needs fewer digits than one of computations.
+    measurements needs fewer digits than one of computations. NaN and infinity are left out.
     """
     lines = ["A figure."]
     for axes in drawing.axes:
         for line in axes.lines:
             values = np.asarray(line.get_ydata(), float)
+            values = values[np.isfinite(values)]
             if len(values) and not str(line.get_label()).startswith("_"):
-                first, last, low, high = _rounded(
-                    [values[0], values[-1], values.min(), values.max()], digits
-                )
+                chosen = [values[0], values[-1], values.min(), values.max()]
+                first, last, low, high = _rounded(chosen, digits)
                 text = f"{len(values)} points, first {first}, last {last}, from {low} to {high}"
                 lines.append(f"{line.get_label()}: {text}")
         bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
         if bars:
-            lengths = [bar.get_x() + bar.get_width() for bar in bars]
+            ends = _rounded([bar.get_x() + bar.get_width() for bar in bars], digits)
             names = [label.get_text() for label in axes.get_yticklabels()]
-            text = f"{len(bars)} bars, to {' · '.join(_rounded(lengths, digits))}"
-            if len(names) == len(bars):
-                text += f", the longest: {names[lengths.index(max(lengths))]}"
-            lines.append(text)
+            named = dict(zip(names, ends, strict=True)) if len(names) == len(ends) else {}
+            shown = [f"{name} {end}" for name, end in named.items()] or ends
+            lines.append(f"{len(bars)} bars, to {' · '.join(shown)}")
         for image in axes.images:
             pixels = np.asarray(image.get_array(), float)
             (mean,) = _rounded([pixels.mean()], digits)

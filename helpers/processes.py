@@ -1,4 +1,4 @@
-"""A script in a fresh Python process: it knows nothing of the notebook that starts it."""
+"""A script in a process of its own: it knows nothing of the notebook that starts it."""
 
 import logging
 import os
@@ -77,11 +77,11 @@ def kill_when(condition: Callable[[], bool], path: str | Path, *arguments: str) 
 
 
 def run_ranks(number: int, path: str | Path, *arguments: str) -> None:
-    """Run a Python script in several processes at once, its ranks, as ``torchrun`` does.
+    """Run a Python script in several processes at once, its ranks. Linux and macOS only.
 
-    The ranks find one another by the variables that torchrun sets, too. They fork from a process
-    that has imported torch, since most of the time would otherwise go into their imports. What they
-    print is dropped. If a rank fails or is killed, the others are ended.
+    The ranks find one another by RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, which
+    ``torchrun`` sets as well. Unlike its ranks, they fork from a process that has imported torch.
+    What they print is dropped. If a rank fails or is killed, the others are ended.
 
     Raises ScriptError if a rank failed, with its error, or else if one was killed.
     """
@@ -99,7 +99,9 @@ def run_ranks(number: int, path: str | Path, *arguments: str) -> None:
         while not ranks.join():
             pass
     except (ProcessRaisedException, ProcessExitedException) as error:
-        killed = [rank for rank, one in enumerate(ranks.processes) if one.exitcode == -9]
+        killed = [
+            rank for rank, one in enumerate(ranks.processes) if one.exitcode == -signal.SIGKILL
+        ]
         if killed:
             raise ScriptError(f"Rank {killed[0]} of {Path(path).name} was killed.") from None
         raise ScriptError(str(error).strip().splitlines()[-1]) from None

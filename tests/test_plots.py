@@ -1,5 +1,6 @@
 import base64
 import io
+import math
 from types import ModuleType
 
 import matplotlib
@@ -125,7 +126,7 @@ def test_bars_and_curves_are_shown(shell):
         plots.bars({"a": 1}, "x")
         plots.curves({"a": [(0, 0), (1, 1)]}, "x", "y")
     assert [output.data["text/plain"] for output in captured.outputs] == [
-        "A figure.\n1 bars, to 1.0, the longest: a",
+        "A figure.\n1 bars, to a 1.0",
         "A figure.\na: 2 points, first 0.0, last 1.0, from 0.0 to 1.0",
     ]
 
@@ -170,8 +171,26 @@ def test_another_figure_has_other_numbers(draw, other):
 def test_numbers_are_rounded_by_the_largest(values, digits, expected):
     bars = [str(place) for place in range(len(values))]
     (line,) = numbers_of(lambda axes: axes.barh(bars, values), digits)
-    longest = values.index(max(values))
-    assert line == f"{len(values)} bars, to {expected}, the longest: {longest}"
+    named = [f"{bar} {end}" for bar, end in zip(bars, expected.split(" · "), strict=True)]
+    assert line == f"{len(values)} bars, to {' · '.join(named)}"
+
+
+def test_several_bars_in_a_row_have_no_names():
+    def draw(axes):
+        axes.barh("a", [2])
+        axes.barh("a", [3], left=2)
+
+    assert numbers_of(draw) == ["2 bars, to 2.0 · 5.0"]
+
+
+@pytest.mark.parametrize("values", [[math.nan, 1, 3, math.inf], [1, 3]])
+def test_what_is_no_number_is_left_out(values):
+    expected = "x: 2 points, first 1.0, last 3.0, from 1.0 to 3.0"
+    assert numbers_of(lambda axes: axes.plot(values, label="x")) == [expected]
+
+
+def test_a_line_of_no_numbers_is_left_out():
+    assert numbers_of(lambda axes: axes.plot([math.nan], label="x")) == []
 
 
 def test_lines_that_have_no_name_are_not_counted():

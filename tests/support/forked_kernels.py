@@ -75,11 +75,10 @@ def _run_kernel(arguments: list[str], folder: str | None, environment: dict[str,
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder or ".")
-    # A kernel finds what is installed, and not what pytest finds beside it.
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    own = [path for path in sys.path if path in paths or not path.startswith(str(ROOT))]
-    inside = [p for p in sys.path if p.startswith(sys.prefix) or p.startswith(sys.base_prefix)]
-    sys.path[:] = [path for path in sys.path if path in own or path in inside]
+    # A kernel finds what is installed, and not what pytest has added.
+    added = {str(path) for path in (ROOT, *ROOT.glob("tests/**/"), ROOT / "tools")}
+    added -= set(os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:] = [path for path in sys.path if path.rstrip(os.sep) not in added]
     sys.argv = ["ipykernel_launcher", *arguments]
     from ipykernel.kernelapp import IPKernelApp
 
