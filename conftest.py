@@ -6,17 +6,21 @@ what the versions here say. A test is left out only if it needs what this machin
 
 import multiprocessing.util
 import os
+import subprocess
 import tempfile
+from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbCell
 
+import forked
 import forked_kernels
 import needs
 import notebook_rules
 import versions
 
 _folder = pytest.StashKey[tempfile.TemporaryDirectory]()
+_server = pytest.StashKey[subprocess.Popen | None]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,8 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if needs.SYSTEM == "macOS":  # where this module says of itself that it redirects nothing
         module = "torch.distributed.elastic.multiprocessing.redirects"
         os.environ.setdefault("TORCH_LOGS", f"-{module}")
-    forked_kernels.install()
-    if hasattr(config, "workerinput"):  # the controller has done it, for all the workers
+    if hasattr(config, "workerinput"):  # the controller has done the rest, for all the workers
+        forked_kernels.fork_kernels()
         return
     # This makes the temporary folder of multiprocessing, which has to outlive the one below.
     multiprocessing.util.get_temp_dir()
@@ -38,6 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # As many workers run as there are cores: with more than one thread each they would wait for
     # one another. It also shows that no output hangs on the number of threads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if not config.option.collectonly:
+        config.stash[_server] = forked.start_server()
+        forked_kernels.fork_kernels()
+        forked_kernels.fork_scripts(Path(config.stash[_folder].name))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,5 +74,7 @@ def fail(terminalreporter: pytest.TerminalReporter, message: str) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(_server, None):
+        server.communicate()  # it ends when its input does
     if folder := config.stash.get(_folder, None):
         folder.cleanup()

@@ -28,7 +28,8 @@ def run_script(path: str | Path, *arguments: str, env: dict[str, str] | None = N
     """Run a Python script in a process of its own, in the script's folder, and print its output.
 
     ``env`` is added to this process's environment. The folder's name is cut out of what is
-    printed, since a temporary folder has another one each time.
+    printed, since a temporary folder has another one each time. The environment variable
+    SCRIPT_PYTHON may name another Python than this one.
 
     Raises FileNotFoundError if there is no such script, ScriptError if it ends in an error, and
     subprocess.TimeoutExpired after two minutes.
@@ -126,7 +127,7 @@ def _run(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -
     if not script.is_file():
         raise FileNotFoundError(f"There is no script {str(script)!r}: write it first.")
     done = subprocess.run(
-        [sys.executable, script.name, *arguments],
+        [os.environ.get("SCRIPT_PYTHON", sys.executable), script.name, *arguments],
         cwd=script.parent,
         env=os.environ | {"PYTHONUTF8": "1", "PYTHON_COLORS": "0"} | (env or {}),
         capture_output=True,

@@ -2,15 +2,12 @@
 
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
+import forked
 import resumed_training
-from course import ROOT
 from resumed_training import OPTIMIZERS, STEPS, build, resume, train
 
 STOPS = {"the end of an epoch": 8, "the middle of one": 5}
@@ -36,12 +33,7 @@ def resumed(uninterrupted):
         (str(uninterrupted[optimizer, workers][1][STOPS[stop]]), optimizer, workers)
         for optimizer, workers, stop in CASES
     ]
-    done = subprocess.run(
-        [sys.executable, resumed_training.__file__, json.dumps(arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    done = forked.run(resumed_training.__file__, json.dumps(arguments))
     assert done.returncode == 0, done.stderr
     return dict(zip(CASES, json.loads(done.stdout), strict=True))
 

@@ -13,7 +13,6 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from nbgrader.utils import determine_grade, is_grade
 
 import needs
 import versions
@@ -82,6 +81,8 @@ def answers(name: str) -> list[Answer]:
 @functools.cache
 def graded(name: str) -> dict[Answer, tuple[float, str]]:
     """The points that each answer gets, and what it is told."""
+    from nbgrader.utils import determine_grade, is_grade  # here, since it takes seconds
+
     given, todo = cells(name), answers(name)
     jobs = []
     for answer in todo:

@@ -7,6 +7,12 @@ import pytest
 from helpers.processes import ScriptError, kill_when, run_ranks, run_script, run_scripts
 
 
+@pytest.fixture(autouse=True)
+def this_python(monkeypatch):
+    """What the reader has; the notebooks' tests have another one."""
+    monkeypatch.delenv("SCRIPT_PYTHON", raising=False)
+
+
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     """Write a script into a folder that is not the current one, and return its path."""

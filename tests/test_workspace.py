@@ -1,12 +1,11 @@
 import multiprocessing
 import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
+import forked
 from helpers import workspace
 
 
@@ -49,8 +48,7 @@ import written
 with multiprocessing.get_context({method!r}).Pool(1) as pool:
     print(pool.apply(written.answer))
 """
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60)
+    done = forked.run("-c", code, cwd=tmp_path)
     assert done.stdout == "42\n", done.stderr
 
 
@@ -69,8 +67,7 @@ print(written.__file__ == os.path.join(os.getcwd(), "written.py"))
 workspace.leave()
 """
     environment = os.environ | {"TMPDIR": str(tmp_path / "link")}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+    done = forked.run("-c", code, env=environment)
     assert done.stdout == "True\n", done.stderr
 
 
@@ -108,15 +105,9 @@ def test_a_warning_becomes_one_line_without_a_path(home):
 
 def ipython(code, folder):
     """Run code as a notebook's kernel would, and return all that it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "IPython", "--quick", "--no-banner", "-c", code],
-        env=os.environ | {"IPYTHONDIR": str(folder), "PYTHONUTF8": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=60,
-    )
-    return done.stdout
+    arguments = ["-m", "IPython", "--quick", "--no-banner", "-c", code]
+    env = os.environ | {"IPYTHONDIR": str(folder), "PYTHONUTF8": "1"}
+    return forked.run(*arguments, env=env, together=True).stdout
 
 
 def test_in_a_notebook_errors_and_warnings_are_their_text_alone(tmp_path):
@@ -146,11 +137,5 @@ workspace.enter()
 print(torch.get_num_threads(), flush=True)
 subprocess.run([sys.executable, "-c", "import torch; print(torch.get_num_threads())"])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=env | ({"OMP_NUM_THREADS": variable} if variable else {}),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-    )
+    done = forked.run("-c", code, env=env | ({"OMP_NUM_THREADS": variable} if variable else {}))
     assert done.stdout.split() == [str(threads)] * 2, done.stderr

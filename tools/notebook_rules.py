@@ -1,6 +1,7 @@
 """What every notebook must have, beyond outputs that hold (those are nbval's part)."""
 
 import base64
+import functools
 import re
 import statistics
 from pathlib import Path
@@ -34,6 +35,7 @@ def problems(path: Path) -> list[str]:
     return found
 
 
+@functools.cache  # the tests ask for each cell
 def systems(path: Path) -> list[str]:
     """The operating systems that a notebook runs on: all, unless its first cell names some."""
     declared = re.search(rf"\*\*{WORDS['systems']}:\*\* (.+)$", opening(path), re.MULTILINE)

@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 
 import numpy
 import pytest
@@ -11,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, lr_scheduler, swa_utils
 
+import forked
 from helpers.checkpoint import MismatchError, load, restore, save
 from parts import bits, net, train, training
 
@@ -59,8 +58,7 @@ json.dump([random.random(), torch.rand(1).item(), numpy.random.rand()], sys.stdo
 
 
 def test_another_process_draws_the_same_numbers(tmp_path):
-    command = [sys.executable, "-c", ANOTHER_PROCESS]
-    there = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=True)
+    there = forked.run("-c", ANOTHER_PROCESS, cwd=tmp_path)
     restore(tmp_path / "c.pt")
     here = [random.random(), torch.rand(1).item(), numpy.random.rand()]
     assert json.loads(there.stdout) == here

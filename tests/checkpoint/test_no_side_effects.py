@@ -7,7 +7,6 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import forked
 from helpers import checkpoint
 from helpers.checkpoint import Checkpoints, load, restore, save
 from parts import bits, training
@@ -22,9 +22,8 @@ from parts import bits, training
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs Linux or macOS")
 
 
-def run(script, folder, **options):
-    options = {"text": True, "capture_output": True, "timeout": 100} | options
-    return subprocess.run([sys.executable, "-c", START + script], cwd=folder, **options)
+def run(script, folder):
+    return forked.run("-c", START + script, cwd=folder)
 
 
 START = """
@@ -186,9 +185,13 @@ for step in range(10_000):
 @posix
 @pytest.mark.parametrize("background", [False, True])
 def test_a_signal_handler_that_closes_and_exits_keeps_its_exit_code(background, tmp_path):
-    command = [sys.executable, "-c", START + SIGTERM.format(background=background)]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
+    script = START + SIGTERM.format(background=background)
+    with open(tmp_path / "said", "w+") as said:
+        process = forked.start("-c", script, files=(sys.__stdin__, said, said), cwd=tmp_path)
+        deadline = time.monotonic() + 60
+        while "ready" not in (tmp_path / "said").read_text():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
         time.sleep(random.uniform(0.05, 0.3))
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 99
@@ -201,7 +204,7 @@ ALARMS = """
 checkpoints = Checkpoints("run", background=True)
 signal.signal(signal.SIGALRM, lambda *_: checkpoints.close())
 signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
-for step in range(300):
+for step in range(100):
     checkpoints.save(step, step=step)
 checkpoints.close()
 signal.setitimer(signal.ITIMER_REAL, 0)
@@ -213,7 +216,7 @@ def test_a_signal_handler_may_close_while_a_save_or_a_close_waits(tmp_path):
     """Both would wait for one lock, if they waited by a lock: then neither would ever get it."""
     ended = run(ALARMS, tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert load(tmp_path / "run")["step"] == 299
+    assert load(tmp_path / "run")["step"] == 99
 
 
 # ---- imports ------------------------------------------------------------------------------------
@@ -275,6 +278,6 @@ with Checkpoints({str(tmp_path / "run")!r}, background=True) as checkpoints:
     checkpoints.save(1, v=len)
     sys.exit(3)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    done = forked.run("-c", code)
     assert done.returncode == 3
     assert "SaveError" in done.stderr

@@ -7,6 +7,7 @@ waits for its own imports.
 
 import contextlib
 import functools
+import gc
 import importlib
 import io
 import json
@@ -14,17 +15,18 @@ import linecache
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
+
+import forked
 
 SECONDS = 120
 # What the exercises import, or what torch imports for them when it is needed.
 PRELOADED = [
-    "IPython",
     "functorch.compile",
     "jinja2",
-    "matplotlib.pyplot",
     "networkx",
     "numpy.ctypeslib",
     "onnx",
@@ -32,7 +34,6 @@ PRELOADED = [
     "onnxscript.function_libs.torch_lib.ops",
     "safetensors.torch",
     "sympy.combinatorics",
-    "torch._dynamo",
     "torch.distributed.checkpoint.format_utils",
     "torch.distributed.checkpoint.state_dict",
     "torch.onnx",
@@ -49,11 +50,9 @@ def run_all(jobs: list[list[str]]) -> list[list[Outputs]]:
     Raises:
         RuntimeError: A job ended its process, or took longer than SECONDS.
     """
-    server = _server()
-    assert server.stdin and server.stdout
-    server.stdin.write(json.dumps(jobs) + "\n")
-    server.stdin.flush()
-    results = json.loads(server.stdout.readline())
+    requests, results_of, _ = _server()
+    print(json.dumps(jobs), file=requests, flush=True)
+    results = json.loads(results_of.readline())
     for job, result in zip(jobs, results, strict=True):
         if result is None:
             raise RuntimeError(f"This ended its process, or took over {SECONDS} s: {job[1:]}")
@@ -61,17 +60,19 @@ def run_all(jobs: list[list[str]]) -> list[list[Outputs]]:
 
 
 @functools.cache
-def _server() -> subprocess.Popen[str]:
-    command = [sys.executable, __file__]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8")
+def _server() -> tuple[IO[str], IO[str], Any]:
+    """The input and the output of a process that answers, and the process."""
+    (its_input, requests), (results, its_output) = os.pipe(), os.pipe()
+    with open(its_input) as input, open(its_output, "w") as output:
+        process = forked.start(__file__, files=(input, output, sys.__stderr__))
+    return open(requests, "w", encoding="utf-8"), open(results, encoding="utf-8"), process
 
 
 def serve() -> None:
     """Answer each line of jobs on standard input with a line of their outputs."""
     can_fork = hasattr(os, "fork")
-    for name in PRELOADED if can_fork else ():
-        importlib.import_module(name)
+    if can_fork:
+        _prepare()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a job's own processes print does not get between the answers
     for line in sys.stdin:
@@ -79,6 +80,18 @@ def serve() -> None:
         for job in json.loads(line):
             results.append(_in_a_fork(job) if can_fork else _in_a_new_process(job))
         print(json.dumps(results), file=answers, flush=True)
+
+
+def _prepare() -> None:
+    """Import what the answers import, and let torch read now what it reads at its first export."""
+    import torch
+
+    for name in PRELOADED:
+        importlib.import_module(name)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+        path = f"{folder}/model.onnx"
+        torch.onnx.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),), path, verbose=False)
+    gc.freeze()  # a fork that looked through all of it for garbage would copy it
 
 
 def _in_a_fork(job: list[str]) -> list[Outputs] | None:

@@ -3,24 +3,39 @@
 import platform
 import shutil
 
-import torch
-
 SYSTEM = {"Darwin": "macOS"}.get(platform.system(), platform.system())
 
-# Whether it is here. None: only the test itself can find out.
+
+def has_gpu() -> bool:
+    import torch  # which takes seconds, and is rarely asked
+
+    return torch.cuda.is_available()
+
+
+def has_accelerator() -> bool:
+    import torch
+
+    return torch.accelerator.is_available()
+
+
+def only_the_test_knows() -> bool:
+    return False
+
+
+# Whether it is here.
 NEEDS = {
-    "a GPU": torch.cuda.is_available(),
-    "a machine without a GPU": not torch.accelerator.is_available(),
-    "make": shutil.which("make") is not None,
-    "Linux": SYSTEM == "Linux",
-    "Linux or macOS": SYSTEM in ("Linux", "macOS"),
-    "Linux and root": None,  # in a container, root may not mount
-    "Linux and strace": None,  # it may be forbidden, or too old
-    "root that makes devices": None,
+    "a GPU": has_gpu,
+    "a machine without a GPU": lambda: not has_accelerator(),
+    "make": lambda: shutil.which("make") is not None,
+    "Linux": lambda: SYSTEM == "Linux",
+    "Linux or macOS": lambda: SYSTEM in ("Linux", "macOS"),
+    "Linux and root": only_the_test_knows,  # in a container, root may not mount
+    "Linux and strace": only_the_test_knows,  # it may be forbidden, or too old
+    "root that makes devices": only_the_test_knows,
 }
 
 
 def excuses(reason: str) -> bool:
     """Whether a test may be skipped for this reason: it needs what is declared, and is not here."""
     need = reason.partition(",")[0].removeprefix("needs ")
-    return reason.startswith("needs ") and need in NEEDS and not NEEDS[need]
+    return reason.startswith("needs ") and need in NEEDS and not NEEDS[need]()

@@ -1,0 +1,146 @@
+"""Kernels and scripts that tests start are like a reader's, though they are forked."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+import forked
+
+HERE = str(Path(forked.__file__).parent)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+
+
+@pytest.fixture(scope="module")
+def say():
+    """A function that runs code in a kernel and returns what it printed."""
+    manager, client = start_new_kernel(kernel_name="python3")
+
+    def run(code):
+        said = []
+        client.execute_interactive(
+            code, timeout=60, output_hook=lambda message: said.append(message["content"])
+        )
+        return "".join(content.get("text", content.get("ename", "")) for content in said)
+
+    yield run
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_it_has_torch_already(say):
+    assert say("import sys; print('torch' in sys.modules)") == "True\n"
+
+
+def test_its_names_are_those_of_a_fresh_one(say):
+    assert say("print([name for name in vars() if not name.startswith('_')])") == (
+        "['In', 'Out', 'get_ipython', 'exit', 'quit', 'open', 'sys']\n"
+    )
+
+
+@pytest.mark.parametrize("module", ["course", "needs", "notebook_rules", "test_plots"])
+def test_it_does_not_find_what_only_tests_import(say, module):
+    assert "ModuleNotFoundError" in say(f"import {module}")
+
+
+def test_what_it_starts_starts_as_always(say):
+    expected = multiprocessing.get_start_method()
+    assert say("import multiprocessing; print(multiprocessing.get_start_method())") == (
+        f"{expected}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "is_forked"),
+    {"import torch": True, "import beside": True, "import sys  # no torch": False}.items(),
+)
+def test_a_script_is_forked_if_it_imports_torch(script, is_forked, tmp_path):
+    """Others are to show that they do without it."""
+    (tmp_path / "beside.py").write_text("from torch import nn")
+    path = tmp_path / "script.py"
+    path.write_text(script + "\nimport sys; print('IPython' in sys.modules)")
+    command = [os.environ["SCRIPT_PYTHON"], path]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == f"{is_forked}\n"
+
+
+def test_an_interrupt_reaches_it(tmp_path):
+    manager, client = start_new_kernel(kernel_name="python3")
+    began = tmp_path / "began"
+    message = client.execute(f"import time; open({str(began)!r}, 'w'); time.sleep(60)")
+    deadline = time.monotonic() + 60
+    while not began.exists():
+        assert manager.is_alive() and time.monotonic() < deadline
+        time.sleep(0.01)
+    manager.interrupt_kernel()
+    reply = client.get_shell_msg(timeout=30)
+    while reply["parent_header"].get("msg_id") != message:
+        reply = client.get_shell_msg(timeout=30)
+    assert reply["content"]["ename"] == "KeyboardInterrupt"
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    assert not manager.is_alive()
+
+
+# ---- processes ----------------------------------------------------------------------------------
+
+
+def test_a_process_ends_as_it_would_without_a_fork():
+    code = """
+import atexit, sys, threading, time
+atexit.register(print, "exit handler")
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+print("said", file=sys.stderr)
+sys.exit(3)
+"""
+    ended = forked.run("-c", code)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "thread\nexit handler\n", "said\n")
+
+
+def test_an_error_ends_it_with_a_traceback():
+    ended = forked.run("-c", "raise ValueError('no')")
+    assert ended.returncode == 1 and ended.stderr.endswith("\nValueError: no\n")
+
+
+def test_a_signal_ends_it_and_is_told_of():
+    assert forked.run("-c", "import os; os.kill(os.getpid(), 9)").returncode == -9
+
+
+def test_it_has_its_own_folder_arguments_variables_and_main_module(tmp_path):
+    code = """
+import os, pickle, sys
+class A: pass
+print(os.getcwd(), sys.argv, os.environ.get("HERE"), type(pickle.loads(pickle.dumps(A()))))
+"""
+    ended = forked.run("-c", code, "1", cwd=tmp_path, env=os.environ | {"HERE": "yes"})
+    assert ended.stdout == f"{tmp_path} ['-c', '1'] yes <class '__main__.A'>\n", ended.stderr
+
+
+def test_one_that_takes_too_long_is_ended():
+    with pytest.raises(subprocess.TimeoutExpired):
+        forked.run("-c", "import time; time.sleep(60)", timeout=0.1)
+
+
+def test_it_ends_when_the_process_that_started_it_is_gone(tmp_path):
+    code = f"""
+import os, sys, forked
+path = {str(tmp_path / "pid")!r}
+child = "import os, time; open({{!r}}, 'w').write(str(os.getpid())); time.sleep(60)".format(path)
+process = forked.start("-c", child, files=(sys.stdin, sys.stdout, sys.stderr))
+while not os.path.exists(path) or not open(path).read():
+    pass
+os._exit(0)
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": HERE}, check=True, timeout=60
+    )
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 10
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
+            time.sleep(0.01)
