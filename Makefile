@@ -49,9 +49,8 @@ site: $(VENV)/site ## make the web site of the course
 serve: site ## make the web site and show it
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/build/site $(PORT)
 
-# One after the other: Chromium, and what runs in it, keep two cores busy by themselves.
 test-browser: site slides ## test the site, the slides and JupyterLab in Chromium (needs npm)
-	$(BIN)/pytest tests/browser -n 0 $(ARGS)
+	$(BIN)/pytest tests/browser --dist load $(ARGS)
 
 # setuptools builds the course's own package, also where there is no network.
 wheelhouse: setup ## collect every package, for machines without network (see TEACHING.md)

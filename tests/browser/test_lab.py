@@ -41,6 +41,7 @@ def lab(tmp_path_factory):
         command.append("--allow-root")
     with open(home / "log", "w") as log:
         environment = os.environ | {name: str(home / folder) for name, folder in own.items()}
+        environment.pop("SCRIPT_PYTHON", None)  # scripts start as a reader's do, and so do kernels
         process = subprocess.Popen(
             command, cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
