@@ -68,6 +68,13 @@ def content(notebook):
     return errors, figures, bars
 
 
+# Alone, and with a kernel of its own: the one before is closed with its kernel.
+OPEN = """async (path) => {
+  const app = window.jupyterapp;
+  await app.serviceManager.sessions.shutdownAll();
+  for (const widget of [...app.shell.widgets("main")]) widget.dispose();
+  await app.commands.execute("docmanager:open", { path });
+}"""
 # The indicator in the toolbar says `idle` too early, and *Run All Cells* would then do nothing.
 READY = """() => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
@@ -80,14 +87,23 @@ RAN = """(last) => {
 }"""
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_run_all_cells_runs_a_notebook_to_its_end(browser, lab, path):
+@pytest.fixture(scope="module")
+def app(browser, lab):
+    """JupyterLab, open in the browser, and the errors of its page: to load it takes longest."""
     url, token = lab
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(f"{url}lab/tree/{path.name}?reset&token={token}")
+    page.goto(f"{url}lab?reset&token={token}")
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget", timeout=MINUTE)
+    yield page, problems
+    page.close()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_run_all_cells_runs_a_notebook_to_its_end(app, path):
+    page, problems = app
+    page.evaluate(OPEN, path.name)
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     expect(cells).to_have_count(len(code), timeout=MINUTE)
@@ -116,5 +132,3 @@ def test_run_all_cells_runs_a_notebook_to_its_end(browser, lab, path):
     outputs = page.locator("[data-mime-type='application/vnd.jupyter.stdout']").all_inner_texts()
     assert sum(text.count("█ ") for text in outputs) == bars
     assert problems == []
-    page.evaluate("window.jupyterapp.serviceManager.sessions.shutdownAll()")
-    context.close()
