@@ -122,6 +122,11 @@ def test_an_answer_gets_the_points_it_deserves_and_is_told_why(answer):
         assert told == "", "the tests of a right answer are silent"
 
 
+def test_an_answer_does_not_find_what_only_tests_import():
+    (((error,),),) = run_all([["import needs"]])
+    assert error["ename"] == "ModuleNotFoundError"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_exercise_has_mistakes_that_lose_points(name):
     for exercise, points in exercises(name).items():

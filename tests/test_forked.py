@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from jupyter_client.manager import start_new_kernel
 
@@ -48,6 +49,24 @@ def test_it_does_not_find_what_only_tests_import(say, module):
     assert "ModuleNotFoundError" in say(f"import {module}")
 
 
+def test_it_shows_a_figure_by_itself(say):
+    shown = say("import matplotlib.pyplot as plt; plt.plot([1, 2]); print(plt.get_backend())")
+    assert "inline" in shown
+
+
+def test_what_it_starts_ends_with_it():
+    manager, client = start_new_kernel(kernel_name="python3")
+    said = []
+    client.execute_interactive(
+        "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)",
+        timeout=60,
+        output_hook=lambda message: said.append(message["content"].get("text", "")),
+    )
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    assert is_gone(int("".join(said)))
+
+
 def test_what_it_starts_starts_as_always(say):
     expected = multiprocessing.get_start_method()
     assert say("import multiprocessing; print(multiprocessing.get_start_method())") == (
@@ -57,11 +76,17 @@ def test_what_it_starts_starts_as_always(say):
 
 @pytest.mark.parametrize(
     ("script", "is_forked"),
-    {"import torch": True, "import beside": True, "import sys  # no torch": False}.items(),
+    {
+        "import torch": True,
+        "import beside": True,
+        "import sys  # no torch": False,
+        "import circle": False,
+    }.items(),
 )
 def test_a_script_is_forked_if_it_imports_torch(script, is_forked, tmp_path):
     """Others are to show that they do without it."""
     (tmp_path / "beside.py").write_text("from torch import nn")
+    (tmp_path / "circle.py").write_text("import circle")
     path = tmp_path / "script.py"
     path.write_text(script + "\nimport sys; print('IPython' in sys.modules)")
     command = [os.environ["SCRIPT_PYTHON"], path]
@@ -138,9 +163,36 @@ os._exit(0)
     subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": HERE}, check=True, timeout=60
     )
-    pid = int((tmp_path / "pid").read_text())
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_each_draws_other_numbers():
+    code = "import random, numpy; print(random.random(), numpy.random.rand())"
+    first, second = (forked.run("-c", code).stdout.split() for _ in range(2))
+    assert first[0] != second[0] and first[1] != second[1]
+
+
+def test_what_a_script_spawns_finds_the_script(tmp_path):
+    (tmp_path / "script.py").write_text("""
+import multiprocessing, torch
+def square(x):
+    return x * x
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(square, [3]))
+""")
+    ended = forked.run("script.py", cwd=tmp_path)
+    assert ended.stdout == "[9]\n", ended.stderr
+
+
+def is_gone(pid):
+    """Whether a process has ended, or does within ten seconds."""
     deadline = time.monotonic() + 10
-    with pytest.raises(ProcessLookupError):
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)
-            time.sleep(0.01)
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.01)
+    return False

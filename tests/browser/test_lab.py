@@ -103,6 +103,7 @@ def app(browser, lab):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_run_all_cells_runs_a_notebook_to_its_end(app, path):
     page, problems = app
+    problems.clear()
     page.evaluate(OPEN, path.name)
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]

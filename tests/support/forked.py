@@ -2,9 +2,10 @@
 
 To import torch takes longer than most of what a test does. A forked process is a process of its own
 all the same: it has its own main module, and it ends as any other does. It differs from a fresh one
-in what is imported already: matplotlib, and what torch's optimizers import at their first step.
-Processes are forked on Linux alone. `make run`, `make refresh` and the tests in a browser start
-theirs as a reader does.
+in three ways. Much is imported already, so `import torch` gives submodules that have to be imported
+elsewhere. All forks have the same hash seed. What Python, OpenMP and warnings read from the
+environment when they start is the server's. Processes are forked on Linux alone. `make run`,
+`make refresh` and the tests in a browser start theirs as a reader does.
 
 On the command line, ``forked.py SCRIPT`` stands for ``python SCRIPT``: a script that imports torch
 is forked, and any other starts in a fresh process, which has no torch.
@@ -22,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -151,6 +153,7 @@ def serve(listener: socket.socket) -> dict[str, Any] | None:
     for name in PRELOADED:
         importlib.import_module(name)
     gc.freeze()  # a fork that looked through all of it for garbage would copy it
+    os.setsid()  # what is meant for the terminal's processes is not meant for these
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watchers = set()
     while True:
@@ -174,6 +177,7 @@ def watch(client: socket.socket) -> dict[str, Any]:
     message, files, _, _ = socket.recv_fds(client, BYTES, 3)
     child = os.fork()
     if child == 0:
+        os.setsid()
         client.close()
         for number, file in enumerate(files):
             os.dup2(file, number)
@@ -181,10 +185,12 @@ def watch(client: socket.socket) -> dict[str, Any]:
         return json.loads(message)
     for file in files:
         os.close(file)
+    while os.getpgid(child) != child:
+        time.sleep(0.001)  # until it leads a group, with which it can be ended
     client.send(str(child).encode())
     gone, _, _ = select.select([client, os.pidfd_open(child)], [], [])
     if client in gone:
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     try:
         client.send(str(os.waitstatus_to_exitcode(status)).encode())
@@ -194,11 +200,17 @@ def watch(client: socket.socket) -> dict[str, Any]:
 
 def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int]) -> None:
     """Do in this process what ``python ARGUMENTS`` does."""
+    import multiprocessing.process
     import resource
 
+    import matplotlib
+    import numpy
+
     resource.setrlimit(resource.RLIMIT_DATA, tuple(memory))
-    os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))
+    numpy.random.seed()  # Python's own generator is seeded anew at each fork, and this one is not
+    multiprocessing.process.ORIGINAL_DIR = cwd
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
@@ -207,6 +219,8 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int
     named = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:1] = [folders.get(first, str(Path(first).parent)), *named]
     if first == "-m":
+        if rest[0] == "ipykernel_launcher":  # which says so by a variable, before the first import
+            matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
         sys.argv = rest
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
         return
@@ -220,11 +234,13 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int
     exec(code, vars(main))
 
 
-def imports_torch(script: Path) -> bool:
-    """Whether a script does, or a module beside it that it imports."""
+def imports_torch(script: Path, seen: frozenset[Path] = frozenset()) -> bool:
+    """Whether a script does at the beginning of a line, or a module beside it that it imports."""
     for name in re.findall(r"^(?:import|from) (\w+)", script.read_text(encoding="utf-8"), re.M):
         beside = script.with_name(f"{name}.py")
-        if name in ("torch", "helpers") or (beside.is_file() and imports_torch(beside)):
+        if name in ("torch", "helpers"):
+            return True
+        if beside.is_file() and beside not in seen and imports_torch(beside, seen | {beside}):
             return True
     return False
 

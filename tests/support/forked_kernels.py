@@ -21,7 +21,8 @@ class Kernel(LocalProvisioner):
         with open(os.devnull) as nothing:
             files = (nothing, sys.__stdout__, sys.__stderr__)
             self.process = forked.Process(cmd[1:], files, options.get("cwd"), options.get("env"))
-        self.pid, self.pgid, self.cwd = self.process.pid, None, options.get("cwd") or Path.cwd()
+        self.pid = self.pgid = self.process.pid  # it leads a group of its own
+        self.cwd = options.get("cwd") or Path.cwd()
         return self.connection_info
 
 
