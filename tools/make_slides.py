@@ -21,6 +21,7 @@ DOCS = ROOT / "docs"
 BUILT = BUILD / "slides"
 QUESTION = f"**{WORDS['predict']}"
 LINES = 22  # that fit on a slide
+GAP = 0.5  # lines between two cells
 
 
 def height(cell: NotebookNode) -> float:
@@ -72,14 +73,14 @@ def deck(notebook: NotebookNode) -> NotebookNode:
             needed += height(after)  # what it introduces must be in sight
         if what == "heading":
             kind = "slide"
-        elif what == "question" and not bare or used + needed > LINES:
+        elif what == "question" and not bare or used + GAP + needed > LINES:
             kind = "subslide"
         else:
             kind = "fragment" if what == "prose" or before == "question" else "-"
         bare = what == "heading" and "\n" not in cell.source
         kind = cell.metadata.get("slideshow", {}).get("slide_type", kind)
         cell.metadata["slideshow"] = {"slide_type": kind}
-        used = height(cell) + (0 if kind in ("slide", "subslide") else used)
+        used = height(cell) + (0 if kind in ("slide", "subslide") else used + GAP)
         before = what
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
 
