@@ -76,6 +76,12 @@ def test_what_has_no_room_goes_to_the_next_slide():
     assert [kind for kind, _ in found] == ["slide", "-", "subslide"]
 
 
+def test_the_space_between_the_cells_takes_room_too():
+    """Without it, the three would have 21.5 of the 22 lines."""
+    found = kinds(new_markdown_cell("## One"), code("1", lines=9), code("2", lines=7))
+    assert [kind for kind, _ in found] == ["slide", "-", "subslide"]
+
+
 def test_a_slide_type_that_somebody_set_is_kept():
     skipped = code("1 + 1")
     skipped.metadata["slideshow"] = {"slide_type": "skip"}

@@ -13,6 +13,7 @@ SHOWN = """() => {
   const bottom = slide.getBoundingClientRect().top + slide.scrollHeight * scale;
   const images = [...slide.querySelectorAll("img")];
   return {
+    last: Reveal.isLastSlide() && !Reveal.availableFragments().next,
     text: slide.innerText,
     over: Math.round(bottom - window.innerHeight),
     broken: images.filter((image) => !image.complete || !image.naturalWidth).length,
@@ -20,11 +21,18 @@ SHOWN = """() => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def tab(browser, decks):
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    yield page, Watch(page, decks)
+    page.close()
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_one_key_leads_through_a_deck_to_its_end(browser, decks, path):
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    watch = Watch(page, decks)
-    page.goto(f"{decks}/{path.stem}.html", wait_until="networkidle")
+def test_one_key_leads_through_a_deck_to_its_end(tab, decks, path):
+    page, watch = tab
+    watch.problems.clear()
+    page.goto(f"{decks}/{path.stem}.html")
     page.wait_for_function("Reveal.isReady()")
     seen, over = [], []
     for _ in range(400):
@@ -33,10 +41,9 @@ def test_one_key_leads_through_a_deck_to_its_end(browser, decks, path):
         seen.append(shown["text"])
         if shown["over"] > 12:  # the margin below the last line
             over.append(shown["text"])
-        if page.evaluate("Reveal.isLastSlide() && !Reveal.availableFragments().next"):
+        if shown["last"]:
             break
         page.keyboard.press("Space")
     assert re.search(r"^Where next$", "\n".join(seen[-3:]), re.MULTILINE)
     assert over == []
     assert watch.problems == []
-    page.close()

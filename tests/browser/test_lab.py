@@ -108,7 +108,7 @@ def test_run_all_cells_runs_a_notebook_to_its_end(app, path):
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     expect(cells).to_have_count(len(code), timeout=MINUTE)
-    page.wait_for_function(READY, timeout=MINUTE)
+    page.wait_for_function(READY, polling=200, timeout=MINUTE)
 
     # What is stored is taken away first: what is there in the end is of this run.
     page.get_by_role("menuitem", name="Edit", exact=True).click()
@@ -117,7 +117,7 @@ def test_run_all_cells_runs_a_notebook_to_its_end(app, path):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     with suppress(PlaywrightTimeoutError):
-        page.wait_for_function(RAN, arg=len(code), timeout=4 * MINUTE)
+        page.wait_for_function(RAN, arg=len(code), polling=200, timeout=4 * MINUTE)
     shown = page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts()
     prompts = cells.locator(".jp-InputPrompt").all_inner_texts()
     assert prompts == [f"[{n}]:" for n in range(1, len(code) + 1)], f"the last said {shown[-1:]}"
