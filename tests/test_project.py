@@ -79,7 +79,7 @@ def test_installing_again_fetches_nothing():
 
 def test_ci_runs_all_tests():
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
-    assert script.splitlines()[-2:] == ["make test", "make test-browser"]
+    assert script.splitlines()[-2:] == ["make test", "make --jobs 2 test-browser"]
 
 
 def test_the_site_is_built_on_each_push_and_published_from_main_alone():
