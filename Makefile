@@ -2,8 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# What is never imported need not be compiled, which takes half the time of an installation.
-INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 EXERCISES := $(sort $(wildcard notebooks/exercises/source/*/*.ipynb))
 PORT ?= 8000
@@ -77,8 +76,8 @@ hooks: setup ## run `make format` before every commit
 
 setup: $(VENV)/ready ## make .venv and install the pinned dependencies (the others call this)
 
-# A new pip needs half the time that an old one does. torch comes first and alone, at the pin: where
-# the pin is already to be had, nothing else is fetched.
+# A new pip is faster than an old one. torch comes first and alone, at the pin: where the pin is
+# already to be had, nothing else is fetched.
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) pip

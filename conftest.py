@@ -8,6 +8,7 @@ import multiprocessing.util
 import os
 import subprocess
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -57,20 +58,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs {needed}, as it declares"))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A test that was not run has proved nothing: fail, unless it needs what is not here."""
-    for report in terminalreporter.getreports("skipped"):
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that was not run has proved nothing: it fails, unless it needs what is not here."""
+    report = yield
+    wrong = ""
+    if hasattr(report, "wasxfail"):
+        wrong = "is expected to fail: test what holds instead"
+        del report.wasxfail
+    elif report.skipped:
         *_, reason = report.longrepr
         if not needs.excuses(reason.removeprefix("Skipped: ")):
-            fail(terminalreporter, f"{report.nodeid} was skipped, for no declared need: {reason}")
-    for outcome in ("xfailed", "xpassed"):
-        for report in terminalreporter.getreports(outcome):
-            fail(terminalreporter, f"{report.nodeid} is expected to fail: test what holds instead")
+            wrong = f"was skipped, for no declared need: {reason}"
+    if wrong:
+        report.outcome, report.longrepr = "failed", f"{report.nodeid} {wrong}"
+    return report
 
 
-def fail(terminalreporter: pytest.TerminalReporter, message: str) -> None:
-    terminalreporter.write_line(f"ERROR {message}", red=True)
-    terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Nor are all tests of a file left out: each of them says what it needs."""
+    for report in terminalreporter.getreports("skipped"):
+        if report.when == "collect":
+            terminalreporter.write_line(f"ERROR {report.nodeid} was skipped as a whole", red=True)
+            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

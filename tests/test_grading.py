@@ -1,11 +1,13 @@
 """`make exercises` and `make grade`, with the submissions of a class to one notebook."""
 
 import csv
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -14,9 +16,7 @@ from nbformat.v4 import new_code_cell
 from test_exercises import EXERCISES, NAMES, cells, wrong_answers
 
 import forked
-import make_exercises
 from course import ROOT
-from grade import submissions
 
 NAME = "01_state_dict"
 FORKING = """
@@ -44,6 +44,20 @@ def saved_numbers(model):
     return sum(tensor.numel() for tensor in model.state_dict().values())
 """
 HUNGRY = "def saved_numbers(model):\n    return len(bytearray(20 * 10**9))\n"
+
+
+# nbgrader takes seconds to import, so those who only collect the tests do not.
+
+
+@pytest.fixture
+def make_exercises() -> ModuleType:
+    return importlib.import_module("make_exercises")
+
+
+def submissions(folder: Path) -> list[tuple[str, Path]]:
+    from grade import submissions
+
+    return list(submissions(folder))
 
 
 def grade(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -174,7 +188,7 @@ def test_a_name_that_is_a_pattern_is_refused(tmp_path):
     place.parent.mkdir(parents=True)
     nbformat.write(handed_in({}), place)
     with pytest.raises(ValueError, match=r"Rename the folder '\[alice\]'"):
-        list(submissions(tmp_path / "s"))
+        submissions(tmp_path / "s")
 
 
 def test_a_file_that_is_no_notebook_is_told_of_and_stops_nobody(rows):
@@ -201,7 +215,7 @@ def test_two_files_for_one_notebook_are_refused_before_anything_is_graded(tmp_pa
         (tmp_path / "s" / place).mkdir(parents=True)
         nbformat.write(handed_in({}), tmp_path / "s" / place / f"{NAME}.ipynb")
     with pytest.raises(ValueError, match=f"alice has {NAME}.ipynb twice, keep one"):
-        list(submissions(tmp_path / "s"))
+        submissions(tmp_path / "s")
 
 
 def test_a_folder_without_submissions_is_told_what_is_expected(tmp_path):
@@ -209,7 +223,7 @@ def test_a_folder_without_submissions_is_told_what_is_expected(tmp_path):
     assert done.returncode != 0 and "STUDENT/NOTEBOOK.ipynb" in done.stderr
 
 
-def test_the_students_version_is_what_the_source_gives(tmp_path):
+def test_the_students_version_is_what_the_source_gives(make_exercises, tmp_path):
     made = make_exercises.release(tmp_path)
     assert [path.stem for path in made] == NAMES
     there = sorted(path for path in (EXERCISES / "release").rglob("*") if path.is_file())
@@ -220,7 +234,9 @@ def test_the_students_version_is_what_the_source_gives(tmp_path):
         assert new.read_text("utf-8") == old.read_text("utf-8"), f"{old}: run `make exercises`"
 
 
-def test_a_notebook_that_somebody_worked_on_is_not_overwritten(tmp_path, monkeypatch):
+def test_a_notebook_that_somebody_worked_on_is_not_overwritten(
+    make_exercises, tmp_path, monkeypatch
+):
     place = tmp_path / NAME / f"{NAME}.ipynb"
     place.parent.mkdir()
     answered = handed_in(right())

@@ -175,8 +175,16 @@ def test_slow():
 def test_wrong():
     assert False
 
+@pytest.mark.xfail
+def test_right():
+    pass
+
 @pytest.mark.skip(reason="needs make")
 def test_needs_what_is_here():
+    assert False
+
+@pytest.mark.skip(reason="needs Linux and root")
+def test_excused():
     assert False
 """
 
@@ -184,12 +192,16 @@ def test_needs_what_is_here():
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_a_test_that_is_not_run_for_no_declared_need_fails_the_run(tmp_path):
     (tmp_path / "test_it.py").write_text(MARKED)
+    whole = "import pytest\npytest.skip('needs a GPU', allow_module_level=True)\n"
+    (tmp_path / "test_whole.py").write_text(whole)
     command = ["-m", "pytest", "-q", "-n", "0", "-p", "conftest", str(tmp_path)]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = forked.run(*command, cwd=ROOT, env=env)
     assert done.returncode == 1, done.stdout
-    for name in ("test_slow", "test_wrong", "test_needs_what_is_here"):
-        assert re.search(f"^ERROR .*test_it.py::{name} ", done.stdout, re.MULTILINE), done.stdout
+    assert "2 failed, 2 skipped, 2 errors" in done.stdout
+    for name in ("test_slow", "test_wrong", "test_right", "test_needs_what_is_here"):
+        assert re.search(f"^(FAILED|ERROR) .*::{name}( |$)", done.stdout, re.MULTILINE)
+    assert re.search("^ERROR .*test_whole.py was skipped as a whole", done.stdout, re.MULTILINE)
 
 
 def test_the_specifiers_are_ranges():
