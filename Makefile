@@ -51,7 +51,7 @@ serve: site ## make the web site and show it
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory docs/build/site $(PORT)
 
 test-browser: site slides ## test the site, the slides and JupyterLab in Chromium (needs npm)
-	$(BIN)/pytest tests/browser $(ARGS)
+	$(BIN)/pytest tests/browser --dist worksteal $(ARGS)
 
 # setuptools builds the course's own package, also where there is no network.
 wheelhouse: setup ## collect every package, for machines without network (see TEACHING.md)

@@ -7,18 +7,29 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import nbformat
 import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
+import forked
 from course import NOTEBOOKS
 
 MINUTE = 60_000  # in Playwright's milliseconds
 
 # All cells stay in the page, also those that are not in sight, so that they can be looked at.
 SETTINGS = {"windowingMode": "none"}
+
+# For the server's settings: its kernels start at once.
+FORKING = f"""
+import sys
+sys.path.insert(0, {str(Path(forked.__file__).parent)!r})
+import forked_kernels
+forked_kernels.fork_kernels()
+del sys.path[0]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +42,8 @@ def lab(tmp_path_factory):
     settings = home / "settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(SETTINGS))
+    (home / "config").mkdir()
+    (home / "config/jupyter_server_config.py").write_text(FORKING)
     own = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
     own |= {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
@@ -41,7 +54,6 @@ def lab(tmp_path_factory):
         command.append("--allow-root")
     with open(home / "log", "w") as log:
         environment = os.environ | {name: str(home / folder) for name, folder in own.items()}
-        environment.pop("SCRIPT_PYTHON", None)  # scripts start as a reader's do, and so do kernels
         process = subprocess.Popen(
             command, cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT
         )

@@ -4,8 +4,8 @@ To import torch takes longer than most of what a test does. A forked process is 
 all the same: it has its own main module, and it ends as any other does. It differs from a fresh one
 in three ways. Much is imported already, so `import torch` gives submodules that have to be imported
 elsewhere. All forks have the same hash seed. What Python, OpenMP and warnings read from the
-environment when they start is the server's. Processes are forked on Linux alone. `make run`,
-`make refresh` and the tests in a browser start theirs as a reader does.
+environment when they start is the server's. Processes are forked on Linux alone. `make run` and
+`make refresh`, which makes the outputs that are compared, start theirs as a reader does.
 
 On the command line, ``forked.py SCRIPT`` stands for ``python SCRIPT``: a script that imports torch
 is forked, and any other starts in a fresh process, which has no torch.
