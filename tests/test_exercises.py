@@ -141,7 +141,7 @@ def test_every_notebook_has_exercises():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exercise_notebook_has_the_anatomy(name):
-    """A title, three to five exercises, each with its points, and no outputs."""
+    """A title, a short first cell, three to five exercises with their points, and no outputs."""
     notebook = nbformat.read(EXERCISES / "source" / name / f"{name}.ipynb", as_version=4)
     opening, setup, *rest = notebook.cells
     course = nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells[0].source
@@ -149,6 +149,8 @@ def test_an_exercise_notebook_has_the_anatomy(name):
     expected_title = f"# {WORDS['exercises']} {number} · {title}\n"
     assert opening.source.startswith(expected_title), f"expected the title {expected_title!r}"
     assert setup.metadata.nbgrader.grade_id == "setup" and setup.metadata.nbgrader.locked
+    lines = len(setup.source.splitlines())
+    assert lines <= 15, f"the first cell has {lines} lines: what one exercise needs stands there"
 
     expected = exercises(name)
     assert 3 <= len(expected) <= 5

@@ -46,11 +46,9 @@ def saved_numbers(model):
 HUNGRY = "def saved_numbers(model):\n    return len(bytearray(20 * 10**9))\n"
 
 
-# nbgrader takes seconds to import, so those who only collect the tests do not.
-
-
 @pytest.fixture
 def make_exercises() -> ModuleType:
+    """It imports nbgrader, which takes seconds: collecting the tests should not."""
     return importlib.import_module("make_exercises")
 
 

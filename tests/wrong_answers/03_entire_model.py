@@ -102,6 +102,8 @@ def rescue(entire, weights, classes):
 # %% rescue: allows whatever the file asks for
 # gets 1 of 3: strange.pt copied a file when it was loaded
 def rescue(entire, weights, classes):
+    import importlib
+
     asked = []
     for name in torch.serialization.get_unsafe_globals_in_checkpoint(entire):
         module, _, last = name.rpartition(".")
@@ -150,6 +152,8 @@ def load_moved(path, moved):
 # %% load-moved: allows all that is PyTorch's
 # gets 1 of 4: reseed.pt called torch.manual_seed when it was loaded
 def load_moved(path, moved):
+    import importlib
+
     allowed = [(today, old) for old, today in moved.items()]
     for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
         if name.startswith("torch."):
@@ -162,6 +166,8 @@ def load_moved(path, moved):
 # %% load-moved: allows all that is below torch.nn
 # gets 1 of 4: relu.pt asks for torch.nn.functional.relu, which is no nn.Module
 def load_moved(path, moved):
+    import importlib
+
     allowed = [(today, old) for old, today in moved.items()]
     for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
         if name.startswith("torch.nn."):

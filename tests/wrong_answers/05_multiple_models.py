@@ -53,6 +53,8 @@ def parameters_once(models):
 # %% parameters-once: takes equal values for the same parameter
 # gets 1 of 3: three heads, all zeros, are three
 def parameters_once(models):
+    from itertools import chain
+
     found = []
     for parameter in chain(*[model.parameters() for model in models]):
         if not any(torch.equal(parameter, other) for other in found):
@@ -119,6 +121,8 @@ def load_tied(path, digit, even):
 # %% load-tied: gives even a copy of the trunk
 # gets 0 of 3: not tied
 def load_tied(path, digit, even):
+    import copy
+
     checkpoint = torch.load(path)
     digit.load_state_dict(checkpoint["digit"])
     even.load_state_dict(checkpoint["even"])

@@ -9,7 +9,7 @@ def first_difference(resumed, uninterrupted):
 
 
 # %% first-difference: looks at the first loss alone
-# gets 0 of 2: without the momentum step 1 is the first that differs, and it gave None
+# gets 0 of 2: step 1 is the first that differs, and it gave None
 def first_difference(resumed, uninterrupted):
     return None if resumed[0] == uninterrupted[0] else 0
 
@@ -41,7 +41,7 @@ def first_difference(resumed, uninterrupted):
 
 
 # %% first-difference: finds the last difference
-# gets 0 of 2: without the momentum step 1 is the first that differs, and it gave 4
+# gets 0 of 2: step 1 is the first that differs, and it gave 3
 def first_difference(resumed, uninterrupted):
     different = [
         step
