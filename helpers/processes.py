@@ -21,7 +21,7 @@ Finished = tuple[subprocess.CompletedProcess[str], Path]  # a run, and the scrip
 
 
 class ScriptError(RuntimeError):
-    """A script ended in an error. The message is that error, word for word."""
+    """A script failed. The message is its error, word for word; a note holds the traceback."""
 
 
 def run_script(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -> None:
@@ -105,7 +105,9 @@ def run_ranks(number: int, path: str | Path, *arguments: str) -> None:
         ]
         if killed:
             raise ScriptError(f"Rank {killed[0]} of {Path(path).name} was killed.") from None
-        raise ScriptError(str(error).strip().splitlines()[-1]) from None
+        failure = ScriptError(str(error).strip().splitlines()[-1])
+        failure.add_note(str(error).strip())
+        raise failure from None
 
 
 def _run_rank(
@@ -151,5 +153,7 @@ def _show(finished: Finished) -> None:
             raise ScriptError(
                 f"{script.name} ended with exit status {done.returncode}\n{errors}".strip()
             )
-        raise ScriptError(_FRAMES.sub("", error, count=1).strip())
+        failure = ScriptError(_FRAMES.sub("", error, count=1).strip())
+        failure.add_note(errors.strip())  # a full traceback shows it, with the line of the script
+        raise failure
     print(errors, end="", file=sys.stderr)

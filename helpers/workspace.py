@@ -1,6 +1,8 @@
 """A temporary folder to work in, one thread, and messages that read the same on every machine."""
 
 import atexit
+import functools
+import json
 import os
 import sys
 import tempfile
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import torch
 from IPython import get_ipython
+from IPython.core.interactiveshell import ExecutionInfo
 
 _home = Path.cwd()
 _folder: tempfile.TemporaryDirectory[str] | None = None
@@ -18,8 +21,9 @@ _folder: tempfile.TemporaryDirectory[str] | None = None
 def enter() -> None:
     """Move into a fresh temporary folder, which is deleted when the kernel stops.
 
-    From here on an error or a warning is shown as its text alone: the frames above it hold
-    paths of this machine and are not what a notebook wants to show.
+    A cell tagged ``raises-exception`` in a notebook of the kernel's folder shows its error as the
+    text alone, because the notebook is about that text. Every other error keeps its full traceback.
+    A warning is shown as its text alone.
 
     torch computes with one thread, here and in the scripts that are started from here, unless
     OMP_NUM_THREADS says otherwise. The course's networks are so small that several threads mostly
@@ -39,8 +43,25 @@ def enter() -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name
     warnings.formatwarning = _one_line
     if shell := get_ipython():
-        shell.InteractiveTB.set_mode(mode="Minimal")
         shell.colors = "nocolor"
+        shell.events.register("pre_run_cell", _choose_traceback)
+
+
+def _choose_traceback(info: ExecutionInfo) -> None:
+    shell = get_ipython()
+    assert shell  # it calls this function
+    intended = info.raw_cell in _cells_that_raise()
+    shell.InteractiveTB.set_mode(mode="Minimal" if intended else shell.xmode)
+
+
+@functools.cache
+def _cells_that_raise() -> set[str]:
+    sources = set()
+    for path in _home.glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if "raises-exception" in cell["metadata"].get("tags", []):
+                sources.add("".join(cell["source"]))
+    return sources
 
 
 def _one_line(

@@ -3,6 +3,7 @@ import os
 import warnings
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import forked
@@ -103,27 +104,75 @@ def test_a_warning_becomes_one_line_without_a_path(home):
     assert shown == "FutureWarning: keep a copy\n"
 
 
-def ipython(code, folder):
-    """Run code as a notebook's kernel would, and return all that it printed."""
-    arguments = ["-m", "IPython", "--quick", "--no-banner", "-c", code]
+def run_cells(folder, *cells):
+    """Run cells as a notebook's kernel would, and return all that IPython printed."""
+    script = f"""
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+for cell in {cells!r}:
+    shell.run_cell(cell)
+"""
     env = os.environ | {"IPYTHONDIR": str(folder), "PYTHONUTF8": "1"}
-    return forked.run(*arguments, env=env, together=True).stdout
+    return forked.run("-c", script, cwd=folder, env=env, together=True).stdout
 
 
-def test_in_a_notebook_errors_and_warnings_are_their_text_alone(tmp_path):
-    code = """
+ENTER = """
 import os, warnings
 from helpers import workspace
 workspace.enter()
 print(os.getcwd(), flush=True)
-warnings.warn("keep a copy")
-def load():
-    raise ValueError("no such model")
-load()
 """
-    folder, *shown = ipython(code, tmp_path).rstrip().splitlines()
-    assert shown == ["UserWarning: keep a copy", "ValueError: no such model"]
-    assert not Path(folder).exists()  # it went with the process
+FAIL = """\
+def load(path):
+    raise ValueError("no such model")
+
+load("model.pt")
+"""
+
+
+def notebook_with(cell, tags):
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(cell, metadata={"tags": tags})]
+    return notebook
+
+
+def test_an_error_that_a_notebook_intends_is_its_text_alone(tmp_path):
+    nbformat.write(notebook_with(FAIL, ["raises-exception"]), tmp_path / "notebook.ipynb")
+    folder, *shown = run_cells(tmp_path, ENTER, FAIL).rstrip().splitlines()
+    assert shown == ["ValueError: no such model"]
+    assert not Path(folder).exists()  # deleted with the process
+
+
+@pytest.mark.parametrize(
+    ("tags", "edit"), [([], ""), (["raises-exception"], "# edited")], ids=["not tagged", "edited"]
+)
+def test_an_error_that_no_notebook_intends_shows_each_line_that_led_to_it(tags, edit, tmp_path):
+    nbformat.write(notebook_with(FAIL, tags), tmp_path / "notebook.ipynb")
+    shown = run_cells(tmp_path, ENTER, FAIL + edit)
+    assert '----> 4 load("model.pt")' in shown
+    assert '----> 2     raise ValueError("no such model")' in shown
+    assert "\x1b" not in shown  # no colours, which differ between terminals
+
+
+def test_an_intended_error_leaves_the_next_one_its_traceback(tmp_path):
+    nbformat.write(notebook_with(FAIL, ["raises-exception"]), tmp_path / "notebook.ipynb")
+    shown = run_cells(tmp_path, ENTER, FAIL, "1 / 0")
+    assert "----> 1 1 / 0" in shown
+
+
+def test_a_script_that_fails_shows_its_own_line(tmp_path):
+    (tmp_path / "train.py").write_text("epochs = {}\nprint(epochs['first'])\n")
+    cell = "from helpers import processes\nprocesses.run_script({!r})".format(
+        str(tmp_path / "train.py")
+    )
+    shown = run_cells(tmp_path, ENTER, cell)
+    assert "line 2, in <module>" in shown
+    assert shown.rstrip().splitlines()[-1].startswith("KeyError: 'first'"), shown
+
+
+def test_in_a_notebook_a_warning_is_its_text_alone(tmp_path):
+    _, *shown = run_cells(tmp_path, ENTER, 'warnings.warn("keep a copy")').rstrip().splitlines()
+    assert shown == ["UserWarning: keep a copy"]
 
 
 @pytest.mark.parametrize(("variable", "threads"), [(None, 1), ("2", 2)])
