@@ -1,4 +1,4 @@
-"""Checkpoints that survive a crash: saved whole or not at all, verified, restored whole or not."""
+"""Checkpoints that survive a crash: complete on disk, verified, restored completely or not."""
 
 import atexit
 import copy
@@ -30,11 +30,11 @@ _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"(\xb5/\xfd", b"Rar
 
 
 class CheckpointError(Exception):
-    """No intact checkpoint is lost. Parts are as before, but for lazy layers and those it names."""
+    """No intact checkpoint is lost. Parts are unchanged, except lazy layers and those it names."""
 
 
 class SaveError(CheckpointError, OSError):
-    """The checkpoint was not saved. The message says what the path holds now."""
+    """The checkpoint was not saved. The message says what the path contains now."""
 
 
 class CorruptError(CheckpointError, ValueError):
@@ -42,11 +42,11 @@ class CorruptError(CheckpointError, ValueError):
 
 
 class MismatchError(CheckpointError, RuntimeError):
-    """The file is intact, but it is not a checkpoint, or not one of these objects."""
+    """The file is intact, but it is not a checkpoint, or it belongs to other objects."""
 
 
 def save(path: str | Path, /, *, random_state: bool = True, **parts: Any) -> None:
-    """Save a checkpoint. At every instant, ``path`` holds the old one or the new one, whole.
+    """Save a checkpoint. ``path`` always holds the complete old one or the complete new one.
 
     Args:
         path: A file in a folder that exists. A device or a pipe is written to directly.
@@ -54,7 +54,7 @@ def save(path: str | Path, /, *, random_state: bool = True, **parts: Any) -> Non
         **parts: ``model`` is stored as ``"model_state_dict"``, a generator as ``"name_state"``.
 
     Raises:
-        SaveError: A part cannot be read back with ``weights_only=True``, or the file not written.
+        SaveError: A part cannot be read back with ``weights_only=True``, or writing failed.
 
     Example:
         >>> save("checkpoint.pt", model=model, optimizer=optimizer, epoch=3)
@@ -66,14 +66,14 @@ def load(path: str | Path, /, map_location: Any = None) -> Any:
     """Verify all checksums, then return what ``torch.load(path, weights_only=True)`` returns.
 
     Args:
-        path: A file; or a folder, in which the .pt, .pth or .tar file with the highest numbers in
-            its name is loaded. Damaged files are skipped, and a warning names them.
+        path: A file, or a folder. In a folder, the .pt, .pth or .tar file with the highest numbers
+            in its name is loaded. Damaged files are skipped, and a warning names them.
         map_location: As in ``torch.load``.
 
     Raises:
         CorruptError: The file, or every file in the folder, is damaged or not a checkpoint.
         MismatchError: The file is intact, but of a kind that ``torch.load`` does not read.
-        Exception: What ``torch.load`` raises, unchanged. FileNotFoundError for an empty folder.
+        Exception: Any error of ``torch.load``. FileNotFoundError if the folder is empty.
 
     Example:
         >>> epoch = load("checkpoint.pt", map_location="cpu")["epoch"]
@@ -82,9 +82,9 @@ def load(path: str | Path, /, map_location: Any = None) -> Any:
 
 
 def restore(path: str | Path, /, *, random_state: bool = True, **parts: Any) -> dict[str, Any]:
-    """Load a checkpoint into all of the parts or, after any exception, into none of them.
+    """Load a checkpoint into all of the parts or, after an exception, into none of them.
 
-    CPU memory holds the previous state meanwhile. For a model that barely fits, see notebook 12.
+    Until it returns, CPU memory also holds the previous state. For large models, see notebook 12.
 
     Args:
         path: A file or a folder, as in ``load``.
@@ -92,10 +92,10 @@ def restore(path: str | Path, /, *, random_state: bool = True, **parts: Any) -> 
         **parts: The objects to load into, under the names that they were saved with.
 
     Returns:
-        What else is in the file, by name. This includes states of parts that were not given.
+        The other entries of the file, by name, including states of parts that were not given.
 
     Raises:
-        MismatchError: A state is missing, or a part refuses it. Also whatever ``load`` raises.
+        MismatchError: A state is missing, or a part refuses it. Also every error of ``load``.
 
     Example:
         >>> rest = restore("checkpoint.pt", model=model, optimizer=optimizer)
@@ -105,16 +105,16 @@ def restore(path: str | Path, /, *, random_state: bool = True, **parts: Any) -> 
 
 @dataclass(eq=False, kw_only=True)
 class Checkpoints(AbstractContextManager):
-    """The checkpoints of one run, in a folder of their own, with names like ``step-00000012.pt``.
+    """The checkpoints of one run, in a separate folder, with names like ``step-00000012.pt``.
 
     Args:
         folder: Created if it does not exist.
         keep_last: How many of the highest steps to keep, or None for all.
         keep_best: How many of the best to keep as well.
-        metric: The name of the value that tells the best. NaN and None are never the best.
+        metric: The name of the value to rank by. NaN and None are never the best.
         mode: Whether the highest (``"max"``) or the lowest (``"min"``) is best.
-        background: Whether a thread writes a copy of the state to disk. The next ``save``,
-            ``restore`` or ``close``, and the end of the process, wait for it and report its error.
+        background: Whether a thread writes a copy of the state to the disk. The next ``save``,
+            ``restore`` or ``close``, and the exit of the process, waits for it and reports errors.
 
     Raises:
         ValueError: The arguments contradict one another.
@@ -160,10 +160,10 @@ class Checkpoints(AbstractContextManager):
 
         Args:
             step: An integer, 0 or more. Scalars of NumPy and torch are accepted.
-            **parts: What belongs to the checkpoint, by name, and usually the metric.
+            **parts: The objects and values to save, by name, and usually the metric.
 
         Raises:
-            SaveError: This one was not saved; or the one before was not, and this one is.
+            SaveError: This checkpoint was not saved. Or it was saved, and the previous one was not.
         """
         if not hasattr(step, "__index__") or step < 0:
             raise ValueError(f"The step is {step!r}: expected an integer, 0 or more.")
@@ -201,7 +201,7 @@ class Checkpoints(AbstractContextManager):
         return rest
 
     def close(self, leaving_by: type[BaseException] | None = None, *_: object) -> None:
-        """Wait until the last checkpoint is on the disk. Raises SaveError if it was not saved."""
+        """Wait until the last checkpoint is on disk. Raises SaveError if it was not saved."""
         while not self._done and os.getpid() == _PID:
             threading.Event().wait(0.001)
         if self._errors and issubclass(leaving_by or Exception, Exception):  # not by sys.exit(3)
@@ -232,7 +232,7 @@ class Checkpoints(AbstractContextManager):
 
 
 def _accessors(part: Any) -> tuple[str, Callable[[], Any], Callable[[Any], Any] | None]:
-    """What is appended to the name of a part, how to get its state, and how to set it."""
+    """The suffix of a part's key, and the functions that get and set its state."""
     if hasattr(part, "state_dict") and hasattr(part, "load_state_dict"):
         return "_state_dict", part.state_dict, part.load_state_dict
     for getter in ("getstate", "get_state", "get_rng_state"):  # Python, torch and NumPy, torch.mps
@@ -286,7 +286,7 @@ def _map(value: Any, change: Callable[[Any], Any]) -> Any:  # dicts, lists and t
 
 
 def _unwrapped(part: Any, state: Any) -> tuple[Any, str | None]:
-    """The optimizer or scheduler that a part is or wraps, and the class of torch.optim it is."""
+    """The optimizer or scheduler that a part is or wraps, and its class in torch.optim."""
     for inner in getattr(part, "__dict__", {}).values():  # of a wrapper, such as accelerate's
         is_inner = isinstance(inner, Optimizer | lr_scheduler.LRScheduler) and inner is not part
         if is_inner and isinstance(state, dict) and inner.state_dict().keys() == state.keys():

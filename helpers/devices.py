@@ -1,31 +1,31 @@
-"""The accelerator of this machine, and files that came from one or look as if they did."""
+"""The accelerator of this machine, and files that were saved on one or look as if they were."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-# Saved on an NVIDIA H200 by torch 2.11.0+cu130. tests/test_golden.py says what is in them.
+# Saved on an NVIDIA H200 by torch 2.11.0+cu130. tests/test_golden.py describes their content.
 FILES = Path(__file__).with_name("files")
 
-_locations: dict[int, str] = {}  # where a storage is to seem to be, while save_from runs
+_locations: dict[int, str] = {}  # the device to write for each storage, while save_from runs
 
 
 def best() -> torch.device:
     """The current accelerator (CUDA, MPS, XPU, …), or the CPU where there is none."""
-    # Without check_available it is what torch was built for, be it there or not.
+    # Without check_available, torch returns the device it was built for, even if there is none.
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def save_from(
     device: str | Mapping[str, str], state: Mapping[str, torch.Tensor], path: str | Path
 ) -> None:
-    """``torch.save(state, path)`` as a machine whose tensors are on ``device`` would do it.
+    """Write the file that ``torch.save(state, path)`` writes if the tensors are on ``device``.
 
-    ``device`` is a location such as ``"cuda:0"``, or one for each key of ``state``. No such device
-    is needed: the storages are on the CPU and only their tags in the file say otherwise, by way of
-    ``torch.serialization.register_package``. Every byte of the file is as a GPU would have it; what
-    it cannot show is a copy from one memory to another.
+    ``device`` is a location such as ``"cuda:0"``, or one location for each key of ``state``. The
+    machine does not need such a device: the storages are on the CPU, and
+    ``torch.serialization.register_package`` changes only their tags in the file. The file equals
+    one from a GPU byte for byte. It cannot show a copy between two memories.
     """
     places = device if isinstance(device, Mapping) else dict.fromkeys(state, device)
     try:
@@ -36,8 +36,8 @@ def save_from(
         _locations.clear()
 
 
-# Once: registering twice at one priority raises, and leaves the second entry behind. 5 comes before
-# torch's own CPU tagger (10). Nothing is tagged outside save_from, and nothing is ever loaded here.
+# Registering twice at one priority raises an error and still adds the second entry. Priority 5
+# comes before torch's CPU tagger (10). It tags nothing outside save_from, and loads nothing.
 torch.serialization.register_package(
     5, lambda storage: _locations.get(storage.data_ptr()), lambda storage, location: None
 )

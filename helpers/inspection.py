@@ -1,4 +1,4 @@
-"""What a file is and what to do with it, without loading it: no pickle is ever executed here."""
+"""Identify a file and suggest what to do with it, without loading it or executing a pickle."""
 
 import json
 import struct
@@ -7,42 +7,42 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The first pickle of a file that torch < 1.6 wrote holds this number (torch/serialization.py).
+# Files of torch < 1.6 begin with a pickle of this number (torch/serialization.py).
 _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 
 _ZIP = b"PK\x03\x04"
 
 _ADVICE = {
     "a PyTorch file": "torch.load(path) reads it.",
-    "a PyTorch file, cut off": "Its end is missing: get it again, or take an older checkpoint.",
-    "a legacy PyTorch file": "torch.load(path) still reads it; mmap=True does not. "
-    "Save it again to get today's format.",
+    "a PyTorch file, cut off": "Its end is missing: get it again, or use an older checkpoint.",
+    "a legacy PyTorch file": "torch.load(path) reads it, but not with mmap=True. "
+    "Save it again to get the current format.",
     "a TorchScript archive": "torch.jit.load(path) reads it; torch.load refuses it under "
     "weights_only. TorchScript is deprecated since torch 2.10.",
     "a torch.export archive": "torch.export.load(path) reads it.",
     "a safetensors file": "safetensors.torch.load_file(path) reads it.",
-    "a pickle that torch did not write": "pickle.load would read it and run whatever is in it: "
-    "ask whoever made it for a file that torch.save wrote.",
+    "a pickle that torch did not write": "pickle.load would read it and run any code in it: "
+    "ask its author for a file written by torch.save.",
     "a distributed checkpoint": "torch.distributed.checkpoint reads the folder.",
-    "a folder": "Name a file in it.",
-    "an empty file": "The save that made it failed: take an older checkpoint.",
-    "a Git LFS pointer": "The weights were not fetched: run `git lfs pull`, or download them.",
-    "an HTML page": "The download brought a web page: look for the link to the raw file.",
-    "a tar archive": "Unpack it (`tar xf`) and look at what is in it. PyTorch's own .tar files are "
-    "no tar archives; those that torch 0.1 wrote are, and no current torch reads them.",
+    "a folder": "Pass the path of a file in it.",
+    "an empty file": "The save that created it failed: use an older checkpoint.",
+    "a Git LFS pointer": "It only points to the weights: run `git lfs pull`, or download the file.",
+    "an HTML page": "The download returned a web page: look for the link to the raw file.",
+    "a tar archive": "Unpack it (`tar xf`) and look at its content. A .tar file of PyTorch is not "
+    "a tar archive, except those of torch 0.1, which no current torch reads.",
     "a compressed file": "Unpack it (`gunzip`) first.",
     "a zip archive, cut off": "Its end is missing: get it again.",
-    "a zip archive that torch did not write": "Unpack it and look at what is in it.",
-    "not a file that is known here": "Ask whoever made it what wrote it.",
+    "a zip archive that torch did not write": "Unpack it and look at its content.",
+    "a file of an unknown kind": "Ask its author which program wrote it.",
 }
 
 
 @dataclass(frozen=True)
 class Report:
-    """What ``look_inside`` found; printed, it is a few lines to read.
+    """The result of ``look_inside``. Print it for a summary.
 
-    ``kind`` says what the file is, ``advice`` what to do, ``size`` counts its bytes, and
-    ``records`` maps the name of each part of an archive to its size in bytes.
+    ``kind`` names the kind of file, ``advice`` says what to do, ``size`` is in bytes, and
+    ``records`` maps the name of each record of an archive to its size in bytes.
     """
 
     path: Path
@@ -60,9 +60,9 @@ class Report:
 
 
 def look_inside(path: str | Path) -> Report:
-    """Say what a file is, whatever its name claims.
+    """Identify a file by its content, not by its name.
 
-    Raises FileNotFoundError, with the files that are there instead, if there is none.
+    Raises FileNotFoundError, which lists the files in the folder, if the file does not exist.
     """
     path = Path(path)
     if path.is_dir():
@@ -72,12 +72,12 @@ def look_inside(path: str | Path) -> Report:
         parent = path.absolute().parent
         there = sorted(p.name for p in parent.iterdir())[:10] if parent.is_dir() else []
         raise FileNotFoundError(
-            f"There is no file {str(path)!r}. Beside it there is: {', '.join(there) or 'nothing'}."
+            f"There is no file {str(path)!r}. Its folder contains: {', '.join(there) or 'nothing'}."
         )
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(4096)
-    # is_zipfile alone would also find an archive that lies inside another file.
+    # is_zipfile alone would also find an archive inside another file.
     if start.startswith(_ZIP) and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             records = {item.filename: item.file_size for item in archive.infolist()}
@@ -86,7 +86,7 @@ def look_inside(path: str | Path) -> Report:
 
 
 def _kind_of_zip(records: dict[str, int]) -> str:
-    # Each of torch's archives has one folder at its top and these names in it.
+    # Each of torch's archives has one top folder that contains these names.
     names = {name.partition("/")[2] for name in records}
     if "archive_format" in names:
         return "a torch.export archive"
@@ -101,7 +101,7 @@ def _kind_of_bytes(start: bytes, path: Path, size: int) -> str:
     text = start.lstrip().lower()
     if not size:
         return "an empty file"
-    if start.startswith(_ZIP):  # and its directory, at its end, is missing
+    if start.startswith(_ZIP):  # and the directory at its end is missing
         return "a PyTorch file, cut off" if b"/data" in start else "a zip archive, cut off"
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer"
@@ -114,11 +114,11 @@ def _kind_of_bytes(start: bytes, path: Path, size: int) -> str:
     if start.startswith(b"\x80"):
         legacy = _LEGACY in start[:32]
         return "a legacy PyTorch file" if legacy else "a pickle that torch did not write"
-    return "a tar archive" if tarfile.is_tarfile(path) else "not a file that is known here"
+    return "a tar archive" if tarfile.is_tarfile(path) else "a file of an unknown kind"
 
 
 def _is_safetensors(start: bytes, size: int) -> bool:
-    # Eight bytes that count the header, then the header, in JSON:
+    # Eight bytes with the length of the header, then the header in JSON:
     # https://huggingface.co/docs/safetensors/index#format
     if len(start) < 10:
         return False

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class LeNet(nn.Module):
-    """The document's network: two convolutions, three linear layers, 62,006 parameters.
+    """Two convolutions and three linear layers, 62,006 parameters.
 
     Takes images of shape (N, 3, 32, 32) and returns logits of shape (N, 10).
     """
@@ -29,7 +29,7 @@ class LeNet(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Images of shape (N, 3, 32, 32) to codes of shape (N, 16)."""
+    """Maps images of shape (N, 3, 32, 32) to codes of shape (N, 16)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes of shape (N, 16) to images of shape (N, 3, 32, 32), values from 0 to 1."""
+    """Maps codes of shape (N, 16) to images of shape (N, 3, 32, 32), values from 0 to 1."""
 
     def __init__(self) -> None:
         super().__init__()

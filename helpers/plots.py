@@ -1,4 +1,4 @@
-"""Figures in one style: one palette, small files, and their numbers as text, to be compared."""
+"""Figures in one style, with one palette, small files, and their numbers as text for the tests."""
 
 import base64
 import io
@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-# Okabe and Ito's palette, which the colour-blind can tell apart: https://jfly.uni-koeln.de/color/
+# The palette of Okabe and Ito, safe for colour-blind readers: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777"
-PALE = "#E5E5E5"  # for what is there and does not matter
+PALE = "#E5E5E5"  # for background parts
 PALETTE = (BLUE, ORANGE, GREEN, PINK, GREY)
-DPI = 144  # twice the screen's usual 72, and shown at half size: sharp on every screen
+DPI = 144  # shown at half size, so that it is sharp on screens of high resolution
 
 plt.rcParams |= {
     "axes.spines.top": False,
@@ -37,7 +37,7 @@ plt.rcParams |= {
 def figure(
     columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 2.8
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure and its axes, row by row; sizes in inches."""
+    """Return an empty figure and its axes, row by row. Sizes are in inches."""
     drawing = plt.figure(figsize=(width, height), layout="constrained")
     return drawing, [drawing.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
 
@@ -45,15 +45,15 @@ def figure(
 def show(drawing: Figure, digits: int = 2) -> None:
     """Show a figure in the notebook and close it.
 
-    The output's plain text has numbers computed from what was drawn, see ``in_numbers``. The tests
-    compare it, since pixels differ from machine to machine. What is to be seen in the figure, for
-    those who cannot see it, is said in the cell's metadata, under ``alt``: ``make refresh`` puts it
-    beside the picture, where converters to HTML find it.
+    The plain text of the output contains numbers computed from the plotted data, see
+    ``in_numbers``. The tests compare this text, because pixels differ between machines. The alt
+    text is in the cell's metadata, under ``alt``. ``make refresh`` copies it next to the picture,
+    where converters to HTML look for it.
     """
     drawn, png = io.BytesIO(), io.BytesIO()
     drawing.savefig(drawn, format="png", dpi=DPI)
     plt.close(drawing)
-    # 64 colours are enough for lines and letters, and make a file a third the size.
+    # 64 colours are enough for lines and letters, and reduce the file to a third.
     Image.open(drawn).convert("RGB").quantize(64).save(png, "PNG", optimize=True)
     data = {
         "image/png": base64.b64encode(png.getvalue()).decode(),
@@ -64,10 +64,10 @@ def show(drawing: Figure, digits: int = 2) -> None:
 
 
 def in_numbers(drawing: Figure, digits: int = 2) -> str:
-    """What is drawn in a figure: a line of text for each curve, group of bars and picture.
+    """Describe a figure: one line of text for each curve, group of bars and picture.
 
-    Numbers are rounded to the place of the largest one's ``digits``-th digit. A figure of
-    measurements needs fewer digits than one of computations. NaN and infinity are left out.
+    Numbers are rounded to the ``digits``-th digit of the largest number. Use fewer digits for
+    measurements than for computed values. NaN and infinity are left out.
     """
     lines = ["A figure."]
     for axes in drawing.axes:
@@ -104,7 +104,7 @@ def _rounded(numbers: Iterable[float], digits: int) -> list[str]:
 def bars(
     values: Mapping[str, float], xlabel: str, number: str = "{:,.0f}", digits: int = 2
 ) -> None:
-    """One horizontal bar a name, the first on top, each with its number beside it."""
+    """Draw one horizontal bar for each name, the first on top, labelled with its number."""
     drawing, (axes,) = figure(height=0.5 + 0.28 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color=BLUE)
     axes.bar_label(drawn, labels=[number.format(v) for v in values.values()], padding=3)
@@ -123,9 +123,9 @@ def curves(
     mark: tuple[float, str] | None = None,
     digits: int = 2,
 ) -> None:
-    """Lines through ``(x, y)`` points, one a name; ``mark`` draws an upright line with a word.
+    """Draw one line through ``(x, y)`` points for each name, and a labelled vertical ``mark``.
 
-    The first line is drawn broad and pale, so that one that lies upon it can be seen.
+    The first line is wide and pale, so that a line on top of it remains visible.
     """
     drawing, (axes,) = figure()
     for i, (name, points) in enumerate(series.items()):
@@ -150,9 +150,9 @@ def curves(
 
 
 def byte_map(kinds: Sequence[str], colours: Mapping[str, str], marks: Mapping[str, int]) -> None:
-    """A file as lines of 64 bytes, each byte in the colour of its kind.
+    """Draw a file as lines of 64 bytes, each byte in the colour of its kind.
 
-    ``kinds`` has one kind for each byte of the file; ``marks`` names places by their offset.
+    ``kinds`` has one kind for each byte of the file. ``marks`` maps labels to offsets.
     """
     cells = [to_rgb(colours[kind]) for kind in kinds] + [(1, 1, 1)] * (-len(kinds) % 64)
     lines = [cells[start : start + 64] for start in range(0, len(cells), 64)]

@@ -1,4 +1,4 @@
-"""A script in a process of its own: it knows nothing of the notebook that starts it."""
+"""Run scripts in separate processes, which share nothing with the notebook but files."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ import torch.multiprocessing
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 _FRAMES = re.compile(r"\A(?: .*\n)+")  # a traceback's frames are indented, then comes the error
-Finished = tuple[subprocess.CompletedProcess[str], Path]  # a run, and the script that it was
+Finished = tuple[subprocess.CompletedProcess[str], Path]  # the result of a run, and the script
 
 
 class ScriptError(RuntimeError):
@@ -25,22 +25,22 @@ class ScriptError(RuntimeError):
 
 
 def run_script(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -> None:
-    """Run a Python script in a process of its own, in the script's folder, and print its output.
+    """Run a Python script in a separate process, in the script's folder, and print its output.
 
-    ``env`` is added to this process's environment. The folder's name is cut out of what is
-    printed, since a temporary folder has another one each time. The environment variable
-    SCRIPT_PYTHON may name another Python than this one.
+    ``env`` is added to this process's environment. The path of the folder is removed from the
+    output, because the name of a temporary folder differs in each run. The environment variable
+    SCRIPT_PYTHON may name another Python interpreter.
 
-    Raises FileNotFoundError if there is no such script, ScriptError if it ends in an error, and
+    Raises FileNotFoundError if the script does not exist, ScriptError if it ends in an error, and
     subprocess.TimeoutExpired after two minutes.
     """
     _show(_run(path, *arguments, env=env))
 
 
 def run_scripts(*commands: Sequence[str]) -> None:
-    """Run several scripts at once, each a path and its arguments, and print one after the other.
+    """Run several scripts at the same time, each a path and its arguments, and print their outputs.
 
-    Above each output stands the folder that its script is in. Raises what ``run_script`` raises.
+    Each output begins with the name of the script's folder. Raises the errors of ``run_script``.
     """
     with ThreadPoolExecutor() as pool:
         for (path, *_), done in zip(commands, pool.map(lambda c: _run(*c), commands), strict=True):
@@ -51,10 +51,10 @@ def run_scripts(*commands: Sequence[str]) -> None:
 def kill_when(condition: Callable[[], bool], path: str | Path, *arguments: str) -> None:
     """Start a Python script and kill its process, as ``kill -9`` does, once the condition holds.
 
-    The process is frozen first and the condition is asked again, so that it holds at its death
-    (not on Windows, where nothing freezes a process).
+    The process is stopped before the condition is checked a second time, so that the condition
+    holds when the process is killed. Windows cannot stop a process; there, it is checked once.
 
-    Raises ScriptError if the script ends by itself, TimeoutError if it lives on for a minute.
+    Raises ScriptError if the script ends before that, and TimeoutError after a minute.
     """
     process = subprocess.Popen([sys.executable, str(path), *arguments])
     try:
@@ -78,24 +78,25 @@ def kill_when(condition: Callable[[], bool], path: str | Path, *arguments: str) 
 
 
 def run_ranks(number: int, path: str | Path, *arguments: str) -> None:
-    """Run a Python script in several processes at once, its ranks. Linux and macOS only.
+    """Run a Python script in several processes, its ranks. Linux and macOS only.
 
-    The ranks find one another by RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, which
-    ``torchrun`` sets as well. Unlike its ranks, they fork from a process that has imported torch.
-    What they print is dropped. If a rank fails or is killed, the others are ended.
+    The ranks find each other through RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT,
+    which ``torchrun`` sets as well. Unlike ``torchrun``, this function forks the ranks from a
+    process that has imported torch. Their output is discarded. If a rank fails or is killed, the
+    others are ended.
 
-    Raises ScriptError if a rank failed, with its error, or else if one was killed.
+    Raises ScriptError with the error of a rank that failed, or the number of one that was killed.
     """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         _, port = listener.getsockname()
     preloaded = ["torch._dynamo", "torch.distributed.fsdp", "torch.distributed.checkpoint"]
     torch.multiprocessing.set_forkserver_preload(preloaded)
-    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # it tells of each
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # it reports each rank
     given = number, port, os.getcwd(), str(path), arguments
     start = torch.multiprocessing.start_processes
     ranks = start(_run_rank, given, number, join=False, start_method="forkserver")
-    assert ranks is not None  # it is a context, unless one waits for the ranks right away
+    assert ranks is not None  # start_processes returns a context if join is false
     try:
         while not ranks.join():
             pass
@@ -117,7 +118,9 @@ def _run_rank(
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     os.chdir(folder)
-    torch.multiprocessing.set_start_method(None, force=True)  # what a rank starts, starts as always
+    torch.multiprocessing.set_start_method(
+        None, force=True
+    )  # a rank starts processes in the default way
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(number)}
     sys.argv = [path, *arguments]
@@ -149,7 +152,7 @@ def _show(finished: Finished) -> None:
     print(output, end="")
     if done.returncode:
         _, frames, error = errors.rpartition("Traceback (most recent call last):\n")
-        if not frames:  # no error of Python's: the script left by sys.exit, or was killed
+        if not frames:  # not a Python exception: sys.exit, or the script was killed
             raise ScriptError(
                 f"{script.name} ended with exit status {done.returncode}\n{errors}".strip()
             )

@@ -1,4 +1,4 @@
-"""The training loop that the notebooks use and do not teach, and the accuracy."""
+"""The training loop of the notebooks, and the accuracy of a model."""
 
 import sys
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ from helpers.data import batches
 
 
 def progress(epochs: Iterable[int], label: str = "training") -> Iterable[int]:
-    """Go through the epochs behind a tqdm bar.
+    """Iterate over the epochs with a tqdm bar.
 
-    The bar shows no times: those differ from run to run, and a notebook's outputs must not.
+    The bar shows no times, because the outputs of a notebook must be the same in every run.
     """
     layout = "{desc} {bar:20} {n_fmt}/{total_fmt} epochs"
     return tqdm(epochs, desc=label, bar_format=layout, file=sys.stdout)
@@ -32,10 +32,11 @@ def train(
     scheduler: LRScheduler | None = None,
     label: str = "training",
 ) -> list[float]:
-    """Train a classifier in train mode, on the device that it is on, and show a bar.
+    """Train a classifier in train mode, on its device, and show a progress bar.
 
-    ``epochs`` are the epochs to run: ``range(5)`` the first five, ``range(5, 8)`` the three after
-    them. A scheduler steps once after each epoch. Returns the cross-entropy of every step, in nats.
+    ``epochs`` are the numbers of the epochs: ``range(5)`` runs the first five, ``range(5, 8)`` the
+    next three. A scheduler steps once after each epoch. Returns the cross-entropy of each step, in
+    nats.
     """
     device = next(model.parameters()).device
     losses = []
@@ -54,9 +55,9 @@ def train(
 
 @torch.inference_mode()
 def accuracy(model: nn.Module, dataset: TensorDataset) -> float:
-    """The share of images, from 0 to 1, that the model in eval mode labels right.
+    """The share of correct labels in eval mode, from 0 to 1.
 
-    The model is left in the mode that it came in, each part of it in its own.
+    The train or eval mode of every submodule is restored afterwards.
     """
     device = next(model.parameters()).device
     images, labels = dataset.tensors

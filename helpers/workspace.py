@@ -1,4 +1,4 @@
-"""A temporary folder to work in, one thread, and messages that read the same on every machine."""
+"""A temporary folder, one thread, and error messages without paths."""
 
 import atexit
 import functools
@@ -25,21 +25,24 @@ def enter() -> None:
     text alone, because the notebook is about that text. Every other error keeps its full traceback.
     A warning is shown as its text alone.
 
-    torch computes with one thread, here and in the scripts that are started from here, unless
-    OMP_NUM_THREADS says otherwise. The course's networks are so small that several threads mostly
-    wait for one another: beside another program, on two cores, notebook 9 took 99 s instead of 14.
+    torch computes with one thread in this process and in scripts started from it, unless
+    OMP_NUM_THREADS is set. The course's networks are so small that several threads mostly wait for
+    each other. On two cores that were also running another program, notebook 9 took 99 s instead
+    of 14 s with several threads.
 
-    Called again, it deletes the folder of the first call and makes a new one.
+    A second call deletes the folder of the first call and creates a new one.
     """
     global _folder
     leave()
     _folder = tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True)
     os.chdir(_folder.name)
-    # By this a spawned worker finds modules. The kernel has "", which means another folder there.
-    sys.path.insert(0, os.getcwd())  # without the links in it that macOS has
-    threads = os.environ.setdefault("OMP_NUM_THREADS", "1")  # may be a list, one for each level
+    # A spawned worker needs this to find modules. The kernel has "", which is another folder there.
+    sys.path.insert(0, os.getcwd())  # resolved: on macOS, the path contains a link
+    threads = os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # may be a list, with one number for each level
     torch.set_num_threads(int(threads.partition(",")[0]))
-    # torch makes this one as soon as there is an optimizer, and would leave it behind.
+    # torch creates this folder when the first optimizer is built, and does not delete it.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name
     warnings.formatwarning = _one_line
     if shell := get_ipython():
@@ -76,11 +79,11 @@ def _one_line(
 
 @atexit.register
 def leave() -> None:
-    """Go back to the folder that the kernel started in and delete the temporary one."""
+    """Return to the folder in which the kernel started, and delete the temporary folder."""
     global _folder
     os.chdir(_home)
     if _folder:
-        with suppress(ValueError):  # a cell may have taken it out
+        with suppress(ValueError):  # a cell may have removed it
             sys.path.remove(os.path.realpath(_folder.name))
         _folder.cleanup()
         _folder = None

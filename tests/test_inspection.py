@@ -96,10 +96,10 @@ EXAMPLES = [
     ("a zip archive, cut off", lambda: zipped("weight.npy", b"\x93NUMPY")[:-30]),
     ("a zip archive that torch did not write", lambda: zipped("weight.npy", b"\x93NUMPY")),
     ("a zip archive that torch did not write", lambda: zipped("data.pkl", b"")),
-    ("not a file that is known here", lambda: bytes(range(1, 256)) * 3),
-    ("not a file that is known here", lambda: b"epoch"),
-    ("not a file that is known here", lambda: struct.pack("<Q", 12) + b"{not in JSON"),
-    ("not a file that is known here", lambda: struct.pack("<Q", 999) + b'{"cut": "off"}'),
+    ("a file of an unknown kind", lambda: bytes(range(1, 256)) * 3),
+    ("a file of an unknown kind", lambda: b"epoch"),
+    ("a file of an unknown kind", lambda: struct.pack("<Q", 12) + b"{not in JSON"),
+    ("a file of an unknown kind", lambda: struct.pack("<Q", 999) + b'{"cut": "off"}'),
 ]
 
 

@@ -67,7 +67,7 @@ def course_notebook(name: str, before: Path) -> NotebookNode:
         new_markdown_cell(f"## {WORDS['wrong']}\n\n**TODO what people see.**"),
         new_code_cell("# TODO the error", metadata={"tags": ["raises-exception"]}),
         new_markdown_cell(
-            f"TODO the cure.\n\n## {WORDS['recap']}\n\n- TODO\n- TODO\n- TODO\n\n"
+            f"TODO the fix.\n\n## {WORDS['recap']}\n\n- TODO\n- TODO\n- TODO\n\n"
             f"## {WORDS['next']}\n\nBack: [{title(before)}]({before.name}).\n\nTry it yourself: "
             f"[the exercises](exercises/release/{name}/{name}.ipynb) for this notebook."
         ),
