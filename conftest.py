@@ -1,7 +1,7 @@
 """How notebooks and tests run.
 
-They work in one temporary folder, which is gone when the run is over. Outputs are compared with
-what the versions here say. A test is left out only if it needs what this machine does not have.
+They work in one temporary folder, which is deleted after the run. Outputs are compared with those
+of the installed versions. A test is skipped only if it needs something that this machine lacks.
 """
 
 import multiprocessing.util
@@ -27,21 +27,21 @@ _server = pytest.StashKey[subprocess.Popen | None]()
 def pytest_configure(config: pytest.Config) -> None:
     ignored = [f"ignore:{row['begins']}" for row in versions.rows("warning")]
     os.environ["PYTHONWARNINGS"] = ",".join(ignored)
-    if needs.SYSTEM == "macOS":  # where this module says of itself that it redirects nothing
+    if needs.SYSTEM == "macOS":  # which disables the module's own redirection
         module = "torch.distributed.elastic.multiprocessing.redirects"
         os.environ.setdefault("TORCH_LOGS", f"-{module}")
-    if hasattr(config, "workerinput"):  # the controller has done the rest, for all the workers
+    if hasattr(config, "workerinput"):  # the controller has done the rest for the workers
         forked_kernels.fork_kernels()
         return
-    # This makes the temporary folder of multiprocessing, which has to outlive the one below.
+    # This creates the temporary folder of multiprocessing, which has to outlive the one below.
     multiprocessing.util.get_temp_dir()
-    # nbval kills its kernels, so they cannot delete the temporary folders that they work in.
+    # nbval kills its kernels, so they cannot delete their temporary folders.
     config.stash[_folder] = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ[variable] = config.stash[_folder].name
     tempfile.tempdir = None
-    # As many workers run as there are cores: with more than one thread each they would wait for
-    # one another. It also shows that no output hangs on the number of threads.
+    # There are as many workers as cores. With more than one thread each, they would wait for each
+    # other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not config.option.collectonly:
         config.stash[_server] = forked.start_server()
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that was not run has proved nothing: it fails, unless it needs what is not here."""
+    """Fail a skipped test, unless it declares a need that this machine does not meet."""
     report = yield
     wrong = ""
     if hasattr(report, "wasxfail"):
@@ -76,7 +76,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Nor are all tests of a file left out: each of them says what it needs."""
+    """Fail if a whole file is skipped: each test declares its own needs."""
     for report in terminalreporter.getreports("skipped"):
         if report.when == "collect":
             terminalreporter.write_line(f"ERROR {report.nodeid} was skipped as a whole", red=True)

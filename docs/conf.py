@@ -1,4 +1,4 @@
-"""What Sphinx is told of the site; ``make site`` calls it."""
+"""The Sphinx configuration of the site, used by ``make site``."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ language = "en"
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
-nb_execution_mode = "off"  # the outputs are those that are stored
+nb_execution_mode = "off"  # show the stored outputs
 nb_render_error_lexer = "text"
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
@@ -25,7 +25,7 @@ html_static_path = ["static"]
 html_favicon = "static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = [(name, {"defer": "defer"}) for name in ("errors.js", "site.js")]
-html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it
+html_context = {"default_mode": "auto"}  # light or dark, following the reader's system
 html_use_index = html_domain_indices = False
 html_theme_options: dict[str, Any] = {
     "navbar_persistent": [],
@@ -34,7 +34,9 @@ html_theme_options: dict[str, Any] = {
 }
 copybutton_selector = "div[class*=highlight-]:not(.output) > div.highlight > pre"  # no outputs
 
-if "GITHUB_REPOSITORY" in os.environ:  # GitHub's own machines say what they build the site of
+if (
+    "GITHUB_REPOSITORY" in os.environ
+):  # set on GitHub's machines: the repository that the site is built from
     repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
     html_theme_options |= {"repository_url": repository, "repository_provider": "github"}
     html_theme_options |= {"use_repository_button": True}

@@ -97,7 +97,7 @@ def test_outputs_of_which_nobody_knows_where_they_come_from_fail(spoil):
     def edit(code, cells):
         pass
 
-    problem = "does not say on what its outputs were produced"
+    problem = "does not say which versions produced its outputs"
     assert problem in spoil(edit, forgotten="produced")
 
 
@@ -131,7 +131,7 @@ def test_a_dead_link_fails(spoil):
     def edit(code, cells):
         cells[1].source += " See [there](no_such_page.md)."
 
-    assert "links to no_such_page.md, which is not there" in spoil(edit)
+    assert "links to no_such_page.md, which does not exist" in spoil(edit)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_path_of_one_machine_fails(spoil):
         ("**Minutes:**", "**Time:**", "how many minutes"),
         ("## Recap", "## Summary", "must end with the sections"),
         ("At the end you can", "You can", "a sentence in its first cell that begins 'At the end '"),
-        ("**Often believed:**", "**Belief:**", "what it is against in its first cell"),
+        ("**Often believed:**", "**Belief:**", "a common misconception in its first cell"),
     ],
 )
 def test_a_missing_part_of_the_anatomy_fails(spoil, old, new, problem):

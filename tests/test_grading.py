@@ -212,7 +212,7 @@ def test_two_files_for_one_notebook_are_refused_before_anything_is_graded(tmp_pa
     for place in ("alice/a", "alice/b"):
         (tmp_path / "s" / place).mkdir(parents=True)
         nbformat.write(handed_in({}), tmp_path / "s" / place / f"{NAME}.ipynb")
-    with pytest.raises(ValueError, match=f"alice has {NAME}.ipynb twice, keep one"):
+    with pytest.raises(ValueError, match=f"alice submitted {NAME}.ipynb twice. Keep one"):
         submissions(tmp_path / "s")
 
 

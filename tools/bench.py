@@ -1,7 +1,7 @@
-"""How long each notebook and each file of tests takes, and the whole suite; ``make bench``.
+"""Measure each notebook, each test file, and the whole suite: ``make bench``.
 
-The measure is the floor: what it takes to start a kernel and import torch in it, which no notebook
-can do without. All figures come from one run, and only the ratios mean something elsewhere.
+The unit is the floor, the time that a kernel needs to start and import torch. Every notebook needs
+at least that. All numbers come from one run. Only the ratios are comparable between machines.
 """
 
 import argparse
@@ -24,14 +24,14 @@ FLOOR = new_notebook(cells=[new_code_cell("import torch")])
 
 
 def run(notebook: nbformat.NotebookNode) -> float:
-    """Execute it in a fresh kernel and return the seconds from start to shutdown."""
+    """Execute a notebook in a fresh kernel and return the seconds from start to shutdown."""
     start = time.perf_counter()
     NotebookClient(notebook, resources={"metadata": {"path": ROOT / "notebooks"}}).execute()
     return time.perf_counter() - start
 
 
 def slowest_cell(notebook: nbformat.NotebookNode) -> tuple[float, str]:
-    """The seconds and the first line of the cell that took longest."""
+    """The seconds and the first line of the slowest cell."""
 
     def seconds(cell: nbformat.NotebookNode) -> float:
         times = cell.metadata["execution"]
@@ -48,7 +48,7 @@ def _parse(stamp: str) -> datetime:
 
 
 def suite(floors: float) -> None:
-    """Run the suite, print where its time goes, and how it compares with the sum of the floors."""
+    """Run the suite, and print the time of each file and the ratio to the sum of the floors."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}"]
@@ -66,7 +66,7 @@ def suite(floors: float) -> None:
 
 
 def by_file(report: Path) -> dict[str, list[float]]:
-    """The seconds of each test in pytest's report, by the file that it is in."""
+    """The seconds of each test in pytest's report, by file."""
     found: dict[str, list[float]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         name, _, _ = case.get("classname", "").partition("::")
@@ -78,11 +78,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--long", action="store_true", help="has no effect here")
     parser.parse_args()
-    run(FLOOR)  # warms the disk's cache
+    run(FLOOR)  # warms up the disk's cache
     rows, floors = [], []
     for path in tqdm(NOTEBOOKS, desc="notebooks"):
         notebook = read(path)
-        floors.append(run(FLOOR))  # beside each notebook, since the machine's speed drifts
+        floors.append(
+            run(FLOOR)
+        )  # measured next to each notebook, because the machine's speed drifts
         rows.append((path.name, run(notebook), *slowest_cell(notebook)))
     floor = sorted(floors)[len(floors) // 2]
 

@@ -1,11 +1,11 @@
-"""What helpers/checkpoint.py costs: its saves and loads beside torch's own and those of its peers.
+"""Compare the saves and loads of helpers/checkpoint.py with torch and with other libraries.
 
-Run by `make bench`. `make bench ARGS=--long` adds models of 1 GB, which take 10 GB of disk, the
-speed of training beside a save, and more rounds. Only ratios mean something on another machine. In
-each round all ways take their turn in random order. A ratio is the median, over the rounds, of a
-way's time divided by the first way's time in that round. The files lie in this repository's folder,
-since /tmp may be memory, and they are in the disk's cache when they are read. The aims are printed
-and not asserted.
+`make bench` runs it. `make bench ARGS=--long` adds models of 1 GB, which need 10 GB of disk, the
+speed of training during a save, and more rounds. Only the ratios are comparable between machines.
+In each round, the methods run in random order. A ratio is the median, over the rounds, of the time
+of a method divided by the time of the first method in that round. The files are in this
+repository's folder, because /tmp may be in memory, and in the disk's cache when they are read. The
+targets are printed, not asserted.
 """
 
 import argparse
@@ -52,7 +52,7 @@ Found = dict[str, float]
 
 @dataclass(frozen=True)
 class Case:
-    """A model of four tensors ("few"), or of one for each 25 kB, but no more than 10,000."""
+    """A model of four tensors ("few"), or of one tensor for each 25 kB, at most 10,000."""
 
     size: str
     shape: str
@@ -64,7 +64,7 @@ class Case:
 
 
 def ratios(ways: Ways, rounds: int) -> Found:
-    """The milliseconds of the first way and, for each of the others, the ratio to it."""
+    """The milliseconds of the first method, and the ratio of each other method to it."""
     first, *others = ways
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
@@ -84,7 +84,7 @@ def ratios(ways: Ways, rounds: int) -> Found:
 
 
 def settle() -> None:
-    """Leave no memory to be used again and nothing to be written, as if the process were new."""
+    """Free all memory and flush all writes, so that each measurement starts like a new process."""
     gc.collect()
     if hasattr(LIBC, "malloc_trim"):  # glibc
         LIBC.malloc_trim(0)
@@ -148,7 +148,7 @@ def flush(path: Path) -> None:
 
 
 def touch(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Read a number of each page, as mmap has read none."""
+    """Read one number of each page, because mmap has read none."""
     for tensor in tensors.values():
         tensor[::1024].sum()
     return tensors
@@ -166,7 +166,7 @@ RESTORES: dict[str, Callable[[Path, nn.Module], Any]] = {
 
 
 def peak(name: str, path: Path, case: Case) -> float:
-    """The memory that a load needs at most beyond the model, divided by the size of the file."""
+    """The peak memory of a load beyond the model, divided by the size of the file."""
 
     def memory(field: str) -> int:
         (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", STATUS.read_text())
@@ -186,7 +186,7 @@ def peak(name: str, path: Path, case: Case) -> float:
 
 
 def peaks(case: Case, folder: Path) -> Found:
-    """The peak of each way to load, each in a process of its own."""
+    """The peak of each way to load, each in a separate process."""
     checkpoint.save(path := folder / "memory.pt", model=case.model())
     found: Found = {}
     for name in RESTORES if STATUS.exists() else ():  # only Linux tells
@@ -196,7 +196,7 @@ def peaks(case: Case, folder: Path) -> Found:
 
 
 def async_save(state_dict: dict[str, Tensor], folder: Path) -> Callable[[], Any]:
-    """Begin to save a distributed checkpoint, and return what waits for its end."""
+    """Start to save a distributed checkpoint, and return a function that waits for it."""
     import torch.distributed.checkpoint as dcp
 
     saving = dcp.async_save(state_dict, checkpoint_id=folder)
@@ -205,7 +205,7 @@ def async_save(state_dict: dict[str, Tensor], folder: Path) -> Callable[[], Any]
 
 
 def background(case: Case, folder: Path, rounds: int, long: bool) -> tuple[Found, Found]:
-    """How long a save blocks, by the time of a copy; and how fast training is while it writes."""
+    """How long a save blocks, relative to a copy, and the speed of training while it writes."""
     model, number, cores = case.model(), itertools.count(), torch.get_num_threads()
     with checkpoint.Checkpoints(folder / "run", keep_last=1, background=True) as own:
         copy = {"a copy": lambda: {key: one.clone() for key, one in model.state_dict().items()}}
@@ -224,7 +224,7 @@ def background(case: Case, folder: Path, rounds: int, long: bool) -> tuple[Found
 
 
 def speed(save: Callable[[], Callable[[], Any]], threads: int) -> float:
-    """Steps of training a second while the file is written, by the same with nothing beside it."""
+    """The training steps per second while the file is written, relative to an idle disk."""
     torch.set_num_threads(threads)
     net = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 256))
     optimizer, x = torch.optim.SGD(net.parameters(), lr=1e-3), torch.rand(64, 256)
@@ -251,7 +251,7 @@ def speed(save: Callable[[], Callable[[], Any]], threads: int) -> float:
 def table(
     title: str, columns: dict[Case, Found], own: str = "", aims: dict[str, float] | None = None
 ) -> None:
-    """Print what was found, a column for each case; and below, whether the aim is reached."""
+    """Print the results with one column for each case, and below whether the target is reached."""
     names = next(iter(columns.values()))
     if not names:
         return

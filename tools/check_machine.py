@@ -1,4 +1,4 @@
-"""Is this machine ready for the course? ``make check``, or ``python tools/check_machine.py``."""
+"""Check whether this machine is ready for the course: ``make check``."""
 
 import platform
 import shutil
@@ -13,7 +13,7 @@ from packaging.version import Version
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, what was found, whether that will do, and what to do if not."""
+    """The result of one check, and what to do if it failed."""
 
     name: str
     found: str
@@ -31,7 +31,7 @@ def python(version: str = platform.python_version()) -> Finding:
 
 
 def packages(declared: list[str] | None = None) -> list[Finding]:
-    """One for each package that the project declares. ``declared`` are requirements, as in pip."""
+    """Check each package that the project declares. ``declared`` are requirements, as in pip."""
     if declared is None:
         try:
             declared = metadata.requires("saving-and-loading-pytorch-models") or []
@@ -54,13 +54,13 @@ def packages(declared: list[str] | None = None) -> list[Finding]:
 
 
 def kernel(name: str = "python3", seconds: int = 60) -> Finding:
-    """Whether a Jupyter kernel starts and finds torch and the course's helpers, in this Python."""
+    """Check that a Jupyter kernel starts in this Python and finds torch and the helpers."""
     from jupyter_client.manager import start_new_kernel
 
     advice = "Select the kernel of this environment, or `python -m ipykernel install --user`."
     try:
         manager, client = start_new_kernel(kernel_name=name, startup_timeout=seconds)
-    except Exception as error:  # whatever it is, it is what the student has to read
+    except Exception as error:  # the student has to read any error
         return Finding("kernel", f"{type(error).__name__}: {error}", False, advice)
     try:
         said: list[str] = []
@@ -69,7 +69,9 @@ def kernel(name: str = "python3", seconds: int = 60) -> Finding:
             code, timeout=seconds, output_hook=lambda m: said.append(m["content"].get("text", ""))
         )
         ok = reply["content"]["status"] == "ok" and "".join(said) == sys.prefix
-        return Finding("kernel", "starts" if ok else "is that of another Python", ok, advice)
+        return Finding(
+            "kernel", "starts" if ok else "belongs to another Python environment", ok, advice
+        )
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -79,18 +81,18 @@ def memory(gigabytes: float | None = None) -> Finding:
     import psutil
 
     free = psutil.virtual_memory().available / 1e9 if gigabytes is None else gigabytes
-    advice = "Close other programs: notebooks 12 and 13 run many processes and need some 3 GB."
+    advice = "Close other programs: notebooks 12 and 13 run many processes and need about 3 GB."
     return Finding("memory", f"{free:.1f} GB free", free >= 3, advice)
 
 
 def disk(gigabytes: float | None = None) -> Finding:
     free = shutil.disk_usage(tempfile.gettempdir()).free / 1e9 if gigabytes is None else gigabytes
-    advice = "Make room where temporary files go, or set TMPDIR to a folder on another disk."
+    advice = "Free disk space for temporary files, or set TMPDIR to a folder on another disk."
     return Finding("disk", f"{free:.1f} GB free for temporary files", free >= 1, advice)
 
 
 def accelerator() -> Finding:
-    """It is always well: the course needs none."""
+    """Report the accelerator. This check never fails, because the course needs none."""
     from helpers import devices
 
     best = devices.best().type
@@ -98,13 +100,19 @@ def accelerator() -> Finding:
 
 
 def main() -> int:
-    """Print all findings, and return how many are not well."""
+    """Print all findings, and return the number of failed checks."""
     findings = [python(), *packages()]
-    if all(finding.ok for finding in findings):  # else the rest could not even be imported
+    if all(
+        finding.ok for finding in findings
+    ):  # otherwise the other checks cannot import their packages
         findings += [kernel(), memory(), disk(), accelerator()]
     print(*findings, sep="\n")
     bad = sum(not finding.ok for finding in findings)
-    print(f"\n{bad} of these will not do." if bad else "\nAll is well: `make lab`.")
+    print(
+        f"\n{bad} {'check' if bad == 1 else 'checks'} failed."
+        if bad
+        else "\nEverything is ready. Run `make lab`."
+    )
     return bad
 
 

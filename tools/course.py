@@ -1,4 +1,4 @@
-"""Where the parts of the course lie, and the words by which code finds its way in the prose."""
+"""The paths of the course, and the words that the code looks for in the prose."""
 
 import tomllib
 from pathlib import Path
@@ -18,7 +18,7 @@ WORDS: dict[str, str] = tomllib.loads(
 
 
 def read(path: Path) -> NotebookNode:
-    """A notebook of format 4."""
+    """Read a notebook as format 4."""
     notebook = nbformat.read(path, as_version=4)
     assert isinstance(notebook, NotebookNode)
     return notebook
@@ -30,9 +30,9 @@ def opening(path: Path) -> str:
 
 
 def stored_torch() -> str:
-    """The release of torch that the stored outputs come from, such as ``"2.13.0"``.
+    """The version of torch that produced the stored outputs, such as ``"2.13.0"``.
 
-    It is not read from constraints.txt, in which a job of CI puts another release.
+    It is not read from constraints.txt, because a CI job changes the version there.
     """
     produced = read(NOTEBOOKS[0]).metadata.produced
     return produced.versions.torch.partition("+")[0]

@@ -1,7 +1,7 @@
-"""Draw the map of the course: a box for each notebook, an arrow from what it builds on.
+"""Draw the map of the course: a box for each notebook, and an arrow from each that it builds on.
 
-It is made of what the notebooks say of themselves (their titles, and their *Builds on*) and is one
-picture in two layouts, of which the page's style shows the one that fits.
+The titles and the *Builds on* lines of the notebooks define the map. It has two layouts, and the
+style of the page shows the one that fits.
 """
 
 import html
@@ -14,12 +14,12 @@ from pathlib import Path
 
 from course import WORDS, opening
 
-USUAL_PATH = 6  # so many follow the document that everybody knows
+USUAL_PATH = 6  # the number of notebooks to read in order
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A notebook on the map: where it is, what it is called, and the numbers it builds on."""
+    """A notebook on the map: its path, its title, and the numbers that it builds on."""
 
     path: Path
     number: int
@@ -29,7 +29,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Box:
-    """A place for a stop, in pixels: its left upper corner and its size."""
+    """The upper left corner and the size of a stop, in pixels."""
 
     x: float
     y: float
@@ -57,7 +57,7 @@ def read(folder: Path) -> dict[int, Stop]:
 
 
 def arrows(stops: dict[int, Stop]) -> list[tuple[int, int]]:
-    """From, to: all that a notebook builds on, less what follows from another arrow."""
+    """Pairs (from, to) of what each notebook builds on, without arrows that others imply."""
 
     @cache
     def all_before(number: int) -> frozenset[int]:
@@ -73,9 +73,9 @@ def arrows(stops: dict[int, Stop]) -> list[tuple[int, int]]:
 
 
 def columns(stops: dict[int, Stop]) -> list[tuple[int | tuple[int, int], ...]]:
-    """The stops from left to right by the longest way to them, ordered so that arrows are short.
+    """The stops from left to right by their longest path, ordered so that arrows are short.
 
-    An arrow that passes over a column has a place in it, so that no box stands on it.
+    An arrow that crosses a column occupies a place in it, so that no box covers the arrow.
     """
 
     @cache
@@ -118,7 +118,7 @@ def columns(stops: dict[int, Stop]) -> list[tuple[int | tuple[int, int], ...]]:
 
 
 def wide(stops: dict[int, Stop]) -> dict[int | tuple[int, int], Box]:
-    """The columns side by side."""
+    """The layout with the columns side by side."""
     order = columns(stops)
     middle = max(map(len, order)) / 2
     return {
@@ -129,7 +129,7 @@ def wide(stops: dict[int, Stop]) -> dict[int | tuple[int, int], Box]:
 
 
 def narrow(stops: dict[int, Stop]) -> dict[int, Box]:
-    """One under the other, each a little to the right of what it builds on."""
+    """The layout with the stops below each other, each indented from the stops it builds on."""
     depth = {n: k for k, members in enumerate(columns(stops)) for n in members}
     return {
         number: Box(24 + 16 * depth[number], 6 + 54 * row, 330 - 16 * depth[number], 44)
@@ -138,7 +138,7 @@ def narrow(stops: dict[int, Stop]) -> dict[int, Box]:
 
 
 def picture(name: str, stops: dict[int, Stop], boxes: dict, sideways: bool) -> str:
-    """One layout as SVG, to stand in a page that lies beside the folder ``notebooks``."""
+    """One layout as SVG, for a page next to the folder ``notebooks``."""
     width = 6 + max(box.x + box.width for box in boxes.values())
     height = 6 + max(box.y + box.height for box in boxes.values())
     parts = [
@@ -177,13 +177,13 @@ def across(a: Box, b: Box, via: Box | None) -> str:
 
 
 def down(a: Box, b: Box, height: float) -> str:
-    """The line of an arrow between two left edges; the longer it is, the closer to the boxes."""
+    """The line of an arrow between two left edges. Longer arrows run closer to the boxes."""
     x = a.x - 4 - 20 * (1 - min(1, (b.middle - a.middle) / height))
     return f"M{a.x:g} {a.middle:g}C{x:g} {a.middle:g} {x:g} {b.middle:g} {b.x - 5:g} {b.middle:g}"
 
 
 def curve(x1: float, y1: float, x2: float, y2: float) -> str:
-    """The rest of a path from one point to another, level at both."""
+    """The part of a path between two points, horizontal at both."""
     middle = (x1 + x2) / 2
     return f"C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}"
 

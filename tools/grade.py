@@ -1,14 +1,14 @@
 """Grade a folder of submissions with nbgrader: ``make grade SUBMISSIONS=folder``.
 
-In the folder stands a folder for each student, and in that, at any depth, the student's notebooks,
-under the names that they were handed out with. What comes out is a folder that nbgrader knows, too:
+The folder contains a folder for each student, which contains the student's notebooks at any depth,
+under the names that they were distributed with. The result is an nbgrader course folder with
 
-- ``grades.csv``, with a line for each exercise: the points, and what was wrong;
-- ``feedback/STUDENT/NOTEBOOK.html``: the notebook as it was graded, with the tests and the points.
+- ``grades.csv``, one line for each exercise with the points and the error;
+- ``feedback/STUDENT/NOTEBOOK.html``, the graded notebook with the tests and the points.
 
-**This runs the students' code as you.** A cell that takes too long, kills its kernel or asks for
-too much memory costs the marks of its own exercise and no other. Code that means harm can still do
-it: run this in a container without network, and without anything that is not meant for students.
+**This runs the students' code with your permissions.** A cell that takes too long, kills its kernel
+or needs too much memory costs the points of its own exercise only. There is no protection against
+malicious code: run this in a container without network access, secrets or private files.
 """
 
 import argparse
@@ -42,23 +42,23 @@ Row = dict[str, str | float]  # student, notebook, exercise, points, of, and wha
 
 
 class ExecuteEach(Execute):
-    """Run a notebook so that a cell which hangs or kills its kernel takes no other with it.
+    """Run a notebook so that a cell which hangs or kills its kernel does not affect the others.
 
-    Its exercise goes on in a new kernel, and so do the following ones: none needs more than the
-    first cell of the notebook, which is run again, as is the answer if it is not what died.
+    The exercise and those after it continue in a new kernel. They need the first cell of the
+    notebook only, which runs again. So does the answer, unless the answer is what failed.
     """
 
     def preprocess_cell(self, cell, resources, index):
         try:
             super().preprocess_cell(cell, resources, index)
         except DeadKernelError:
-            text = "it was killed, or asked for too much memory"
+            text = "the kernel was killed, or it needed too much memory"
             error = {"ename": "KernelDied", "evalue": text, "traceback": [text]}
             cell.outputs.append(nbformat.v4.new_output("error", **error))
-        except CellTimeoutError:  # and it did not heed the interrupt
+        except CellTimeoutError:  # and it ignored the interrupt
             cell.outputs.append(nbformat.v4.new_output("error", **self.error_on_timeout))
         for output in cell.get("outputs", []):
-            if output.get("name") == "stderr":  # nbgrader would take the points for a warning
+            if output.get("name") == "stderr":  # nbgrader would deduct points for a warning
                 output.name = "stdout"
         names = {output.get("ename") for output in cell.get("outputs", [])}
         if names & {"KernelDied", "CellTimeoutError"}:
@@ -79,7 +79,7 @@ def nbgrader_says(cell: NotebookNode, key: str) -> Any:
 
 
 def grading_course(root: Path, timeout: int | None) -> Course:
-    """nbgrader's settings for the course in a folder, and those that grading needs."""
+    """The nbgrader settings of the course in a folder, with those that grading needs."""
     made_with = course(root)
     settings = made_with["config"]
     seconds = settings.Execute.timeout = timeout or settings.Execute.timeout
@@ -100,10 +100,10 @@ def grading_course(root: Path, timeout: int | None) -> Course:
 
 
 def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Each student with each notebook that was given in.
+    """Yield each student with each submitted notebook.
 
-    Raises ValueError if there are none, or two of one name: which of them counts is not for a
-    program to say. Also for a student's name that nbgrader would take for a pattern.
+    Raises ValueError if there is none, if a student has two with one name, because a program
+    cannot know which of them counts, or if nbgrader would read a student's name as a pattern.
     """
     known = {path.name for path in SOURCE.glob("*/*.ipynb")}
     seen: dict[tuple[str, str], Path] = {}
@@ -112,9 +112,13 @@ def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
         if path.name not in known or ".ipynb_checkpoints" in path.parts:
             continue
         if set(student) & set("*?[]"):
-            raise ValueError(f"Rename the folder {student!r}: there must be none of * ? [ ] in it.")
+            raise ValueError(
+                f"Rename the folder {student!r}: its name must not contain * ? [ or ]."
+            )
         if other := seen.get((student, path.stem)):
-            raise ValueError(f"{student} has {path.name} twice, keep one: {other} and {path}.")
+            raise ValueError(
+                f"{student} submitted {path.name} twice. Keep one of {other} and {path}."
+            )
         seen[student, path.stem] = path
     if not seen:
         raise ValueError(
@@ -125,9 +129,9 @@ def submissions(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def without_copies(notebook: NotebookNode) -> NotebookNode:
-    """The notebook with each of nbgrader's cells once, the last: a copy is an ordinary cell.
+    """The notebook with the last copy of each nbgrader cell. Other copies become ordinary cells.
 
-    (Who copies a cell in JupyterLab copies its id as well, and nbgrader 0.9 fails on that.)
+    Copying a cell in JupyterLab copies its nbgrader id as well, and nbgrader 0.9 fails on that.
     """
     seen = set()
     for cell in reversed(notebook.cells):
@@ -139,9 +143,9 @@ def without_copies(notebook: NotebookNode) -> NotebookNode:
 
 
 def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
-    """The points of each test in a graded notebook, and what was wrong.
+    """Yield the points of each test in a graded notebook, and its error.
 
-    With ``failed``, the reason why it could not be graded, it is no points for any.
+    ``failed`` is the reason why the notebook could not be graded. Then no test gets points.
     """
     answer = ""
     for cell in read(path).cells:
@@ -160,7 +164,7 @@ def rows(student: str, path: Path, failed: str = "") -> Iterator[Row]:
 
 
 def errors(cell: NotebookNode) -> list[str]:
-    """The errors in a cell's outputs; of one that has a traceback in it, the last line."""
+    """The errors in a cell's outputs. If an error contains a traceback, only its last line."""
     found = [f"{o.ename}: {o.evalue}".strip() for o in cell.outputs if o.output_type == "error"]
     return [
         (text.splitlines()[-1] if "Traceback (most recent" in text else text).removesuffix(":")
@@ -169,7 +173,7 @@ def errors(cell: NotebookNode) -> list[str]:
 
 
 def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
-    """Grade all submissions in a folder, behind a bar, into the folder ``root``."""
+    """Grade all submissions in a folder into the folder ``root``, with a progress bar."""
     todo = list(submissions(folder))
     shutil.copytree(SOURCE, root / "source", dirs_exist_ok=True)
     shutil.copy(EXERCISES / "nbgrader_config.py", root)
@@ -184,10 +188,10 @@ def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
         submitted.parent.mkdir(parents=True, exist_ok=True)
         try:
             nbformat.write(without_copies(read(path)), submitted)
-            # Not in the main thread: there nbclient would take Ctrl-C, and end but the kernel.
+            # Not in the main thread, where nbclient would catch Ctrl-C and end only the kernel.
             for step in (Autograde, GenerateFeedback):
                 worker.submit(convert, step, made_with, name, student).result()
-        except Exception as error:  # whatever it is, it is this notebook's alone
+        except Exception as error:  # any error concerns this notebook only
             reason = "see grade.log" if isinstance(error, NbGraderException) else error
             found += rows(student, SOURCE / name / path.name, f"could not be graded: {reason}")
         else:
@@ -196,7 +200,7 @@ def grade(folder: Path, root: Path, timeout: int | None) -> list[Row]:
 
 
 def limit_memory(gigabytes: float) -> None:
-    """Let no kernel started from now on have more memory. Only Linux keeps to this."""
+    """Limit the memory of each kernel that is started from now on. Works on Linux only."""
     if sys.platform == "linux":
         import resource
 
@@ -207,7 +211,7 @@ def limit_memory(gigabytes: float) -> None:
 
 
 def totals(found: list[Row]) -> str:
-    """A line for each student and notebook, as a table."""
+    """A table with one line for each student and notebook."""
     sums: dict[tuple[str, str], list[float]] = {}
     for row in found:
         total = sums.setdefault((str(row["student"]), str(row["notebook"])), [0, 0])
@@ -223,21 +227,27 @@ def totals(found: list[Row]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("submissions", type=Path, help="the folder with a folder for each student")
-    parser.add_argument("--into", type=Path, default=Path("grades"), help="where all of it goes")
+    parser.add_argument(
+        "submissions", type=Path, help="a folder that contains a folder for each student"
+    )
+    parser.add_argument(
+        "--into", type=Path, default=Path("grades"), help="the folder for the results"
+    )
     parser.add_argument("--timeout", type=int, help="seconds that a cell may take")
     parser.add_argument("--memory", type=float, default=4, help="GB that a kernel may have (Linux)")
     options = parser.parse_args()
-    # nbgrader calls the program alembic, which stands beside this Python.
+    # nbgrader calls the program alembic, which is in the folder of this Python.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     limit_memory(options.memory)
     root = options.into.resolve()
     root.mkdir(parents=True, exist_ok=True)
     logging.getLogger("nbgrader").addHandler(logging.FileHandler(root / "grade.log"))
-    warnings.filterwarnings("ignore", module="nbgrader")  # of the way it uses its database
-    warnings.filterwarnings("ignore", category=MissingIDFieldWarning)  # of cells that it puts back
+    warnings.filterwarnings("ignore", module="nbgrader")  # about its use of the database
+    warnings.filterwarnings(
+        "ignore", category=MissingIDFieldWarning
+    )  # about cells that it restores
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ["TMPDIR"] = folder  # a kernel that is killed leaves its own behind
+        os.environ["TMPDIR"] = folder  # a killed kernel does not delete its temporary files
         try:
             found = grade(options.submissions, root, options.timeout)
         except ValueError as error:
@@ -248,7 +258,7 @@ def main() -> None:
         writer.writerows(found)
     print(
         totals(found),
-        f"\nEach exercise: {root}/grades.csv. For the students: {root}/feedback",
+        f"\nPoints of each exercise: {root}/grades.csv. Pages for the students: {root}/feedback",
         sep="\n",
     )
 

@@ -1,6 +1,6 @@
 """Write the students' version of every exercise notebook: ``make exercises``.
 
-It is made from ``source/``, by nbgrader: without solutions, hidden tests and outputs.
+nbgrader makes it from ``source/``, without solutions, hidden tests and outputs.
 """
 
 import logging
@@ -17,18 +17,18 @@ from traitlets.config import PyFileConfigLoader
 from course import EXERCISES, read
 
 SOURCE, RELEASE = EXERCISES / "source", EXERCISES / "release"
-Course = dict[str, Any]  # what each of nbgrader's steps is made with
+Course = dict[str, Any]  # the arguments of each of nbgrader's steps
 
 
 def course(root: Path) -> Course:
-    """nbgrader's settings, for the course in a folder."""
+    """The nbgrader settings of the course in a folder."""
     settings = PyFileConfigLoader("nbgrader_config.py", path=str(EXERCISES)).load_config()
     settings.CourseDirectory.root = str(root)
     return {"config": settings, "coursedir": CourseDirectory(config=settings)}
 
 
 def convert(step: type, made_with: Course, assignment: str, student: str = ".") -> None:
-    """Run one of nbgrader's steps. What it does goes to the log that is called ``nbgrader``.
+    """Run one of nbgrader's steps. It logs to the logger ``nbgrader``.
 
     Raises NbGraderException if it fails.
     """
@@ -53,7 +53,7 @@ def release(root: Path) -> list[Path]:
 
 
 def worked_on(path: Path) -> bool:
-    """Whether cells of a notebook have been run: then it is somebody's work."""
+    """Whether cells of a notebook have been run, so that it contains somebody's work."""
     cells = read(path).cells
     return any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
 

@@ -1,8 +1,8 @@
-"""Save a checkpoint as the torch that runs this writes it: ``python tools/make_golden.py``.
+"""Save a checkpoint with the installed version of torch: ``python tools/make_golden.py``.
 
-The file goes to tests/golden/, under the release's number. tests/test_golden.py opens all of them
-with every torch that comes later. For an older release, run it in an environment that has that
-release and nothing else: ``PYTHONPATH=. python tools/make_golden.py``.
+The file is written to tests/golden/, under the version's number. tests/test_golden.py opens all of
+these files with later versions. For an older version, run this program in an environment that
+contains only that version: ``PYTHONPATH=. python tools/make_golden.py``.
 """
 
 import os

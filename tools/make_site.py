@@ -1,9 +1,8 @@
-"""Make the web site of the course: ``make site``.
+"""Build the web site of the course: ``make site``.
 
-The notebooks are the pages, as they are. They, the other texts and the pages that only the site
-has (``docs/pages/``) are copied into one folder, placed to one another as in the repository, so
-that their links hold; Sphinx makes the site of that folder, as ``docs/conf.py`` says. Every warning
-is an error.
+The notebooks, the other texts and the pages that only the site has (``docs/pages/``) are copied
+into one folder. It has the same structure as the repository, so that their links work. Sphinx
+builds the site from that folder, as configured in ``docs/conf.py``. Every warning is an error.
 """
 
 import shutil
@@ -18,7 +17,7 @@ from course_map import draw
 DOCS = ROOT / "docs"
 SOURCE, BUILT = BUILD / "source", BUILD / "site"
 
-# What is a page of the site, or a file to be had from one.
+# The pages of the site, and the files that can be downloaded from one.
 PAGES = (
     "notebooks/*.ipynb",
     "notebooks/errors.md",
@@ -30,7 +29,7 @@ PAGES = (
 
 
 def collect() -> None:
-    """Copy all that becomes the site into ``SOURCE``, which is emptied first."""
+    """Empty ``SOURCE`` and copy all sources of the site into it."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(DOCS / "pages", SOURCE)
     for pattern in PAGES:
@@ -42,7 +41,7 @@ def collect() -> None:
 
 
 def main(built: Path = BUILT) -> int:
-    """Build the site into a folder; returns Sphinx's exit status, 0 if there was no warning."""
+    """Build the site into a folder. Returns Sphinx's exit status, 0 if there was no warning."""
     collect()
     shutil.rmtree(built, ignore_errors=True)
     status = build_main(

@@ -1,9 +1,9 @@
 """Make a deck of slides from each notebook: ``make slides``.
 
-The cells are the slides. A heading begins a slide, other prose the next one below it, and the code
-after it stands under it as long as there is room. A question (**Predict**) comes alone; its answer,
-the cell below it, appears at the next key. Whoever wants it otherwise says so in a cell: a slide
-type that is set in JupyterLab (under *Common tools*) is kept.
+A heading starts a slide, and other prose starts the next slide below it. Code is on the slide of
+the prose before it if there is room. A question (**Predict**) has its own slide. Its answer, the
+next cell, appears at the next key press. A slide type that is set in JupyterLab (under *Common
+tools*) takes precedence.
 """
 
 import re
@@ -20,12 +20,12 @@ from course import BUILD, NOTEBOOKS, ROOT, WORDS, read
 DOCS = ROOT / "docs"
 BUILT = BUILD / "slides"
 QUESTION = f"**{WORDS['predict']}"
-LINES = 22  # that fit on a slide
+LINES = 22  # lines that fit on a slide
 GAP = 0.5  # lines between two cells
 
 
 def height(cell: NotebookNode) -> float:
-    """About how many lines a cell takes on a slide."""
+    """The approximate number of lines that a cell takes on a slide."""
     if cell.cell_type == "markdown":
         return sum(1.5 * (1 + len(line) // 95) for line in cell.source.splitlines() if line)
     lines = 1.0 + cell.source.count("\n")
@@ -38,9 +38,9 @@ def height(cell: NotebookNode) -> float:
 
 
 def pieces(cell: NotebookNode, after_code: bool) -> list[NotebookNode]:
-    """A cell of prose, cut before each heading and each question; any other as it is.
+    """Split a cell of prose before each heading and each question. Other cells stay as they are.
 
-    After code the first paragraph says what was to be seen, and stands for itself, too.
+    The first paragraph after code explains the output, and becomes a separate piece as well.
     """
     if cell.cell_type != "markdown":
         return [cell]
@@ -54,7 +54,7 @@ def pieces(cell: NotebookNode, after_code: bool) -> list[NotebookNode]:
 
 
 def linked(text: str) -> str:
-    """The text with links to the other decks; one to anything else that is here is no link."""
+    """The text with links to the other decks. Links to other files are removed."""
     text = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", text)
     return re.sub(r"\[([^]]+)\]\((?!\d\d_|https?:)[^)]+\)", r"\1", text)
 
@@ -64,13 +64,13 @@ def deck(notebook: NotebookNode) -> NotebookNode:
     cells: list[NotebookNode] = []
     for cell in notebook.cells:
         cells += pieces(cell, after_code=bool(cells) and cells[-1].cell_type == "code")
-    used = LINES  # on the slide as it stands
+    used = LINES  # on the same slide
     before = bare = ""
     for cell, after in zip(cells, [*cells[1:], None], strict=True):
         what = what_it_is(cell)
         needed = height(cell)
         if what == "prose" and after and what_it_is(after) == "code":
-            needed += height(after)  # what it introduces must be in sight
+            needed += height(after)  # the cell that it introduces must be visible
         if what == "heading":
             kind = "slide"
         elif what == "question" and not bare or used + GAP + needed > LINES:

@@ -1,7 +1,7 @@
-"""Begin a notebook, its exercises and their wrong answers: ``make new NOTEBOOK=15_quantize``.
+"""Create a notebook, its exercises and their wrong answers: ``make new NOTEBOOK=20_quantize``.
 
-What is written has the structure that the tests expect, and a TODO wherever something of yours has
-to stand. The tests name each one that is left.
+The files have the structure that the tests expect, and a TODO wherever you have to write something.
+The tests report each TODO that remains.
 """
 
 import re
@@ -16,8 +16,8 @@ from course import EXERCISES, NOTEBOOKS, ROOT, WORDS, opening, read
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 WRONG_ANSWER = """\
-# %% {key}: TODO a mistake that people make
-# gets 0 of 2: TODO what the student is told
+# %% {key}: TODO a common mistake
+# gets 0 of 2: TODO the message that the student sees
 
 
 def {name}():
@@ -41,12 +41,12 @@ def title(path: Path) -> str:
 
 
 def course_notebook(name: str, before: Path) -> NotebookNode:
-    """The skeleton of a notebook, with all that `tools/notebook_rules.py` asks for."""
+    """The skeleton of a notebook, with everything that `tools/notebook_rules.py` requires."""
     number = int(name[:2])
     cells = [
         new_markdown_cell(
             f"# {number} · TODO title, beginning with a verb\n\n"
-            f"TODO the trouble that brings a reader here. {WORDS['at_the_end']}you can TODO.\n\n"
+            f"TODO the reader's problem. {WORDS['at_the_end']}you can TODO.\n\n"
             f"**{WORDS['aims']}**\n\n- TODO;\n- TODO;\n- TODO.\n\n"
             f"**{WORDS['minutes']}:** 5 · **{WORDS['builds_on']}:** "
             f"[{title(before)}]({before.name})\n\n**{WORDS['believed']}:** TODO"
@@ -76,7 +76,7 @@ def course_notebook(name: str, before: Path) -> NotebookNode:
 
 
 def exercise_notebook(name: str) -> NotebookNode:
-    """Three exercises in nbgrader's format: prose, a solution, a visible and a hidden test."""
+    """Three exercises in nbgrader's format: statement, solution, visible test and hidden test."""
     number = int(name[:2])
     head = f"# {WORDS['exercises']} {number} · TODO the title of the notebook\n\nTODO one sentence."
     setup = "import torch\n\nfrom helpers import workspace\n\nworkspace.enter()"
@@ -97,14 +97,14 @@ def exercise_notebook(name: str) -> NotebookNode:
 
 
 def graded(source: str, key: str, **options: object) -> NotebookNode:
-    """A cell as nbgrader knows it."""
+    """A cell with nbgrader's metadata."""
     known: dict[str, object] = {"grade_id": key, "schema_version": 3, "task": False}
     known |= {"grade": False, "locked": False, "solution": False} | options
     return new_code_cell(source, metadata={"nbgrader": known})
 
 
 def link_from(before: Path, name: str) -> None:
-    """Let the last cell of the notebook before lead on to the new one."""
+    """Link from the last cell of the previous notebook to the new one."""
     notebook = read(before)
     last = notebook.cells[-1]
     heading = f"## {WORDS['next']}\n\n"
@@ -116,7 +116,7 @@ def create(name: str) -> list[Path]:
     """Write the files of a new notebook and return their paths.
 
     Raises:
-        ValueError: The name is not the next number and words, or there are such files already.
+        ValueError: The name is not the next number and words, or the files exist already.
     """
     number = len(NOTEBOOKS) + 1
     if not re.fullmatch(rf"{number:02}_[a-z0-9_]+", name):

@@ -1,4 +1,4 @@
-"""What every notebook must have, beyond outputs that hold (those are nbval's part)."""
+"""The rules for every notebook. nbval compares the outputs."""
 
 import base64
 import functools
@@ -17,7 +17,7 @@ MACHINE_PATH = re.compile(r"/(home|root|work|tmp|Users|var|private)/|[A-Z]:\\|si
 
 
 def problems(path: Path) -> list[str]:
-    """All that is wrong with a notebook, each with what to do about it; empty if nothing is."""
+    """The problems of a notebook, each with what to do about it."""
     notebook = read(path)
     cells = notebook.cells
     code = [cell for cell in cells if cell.cell_type == "code"]
@@ -29,15 +29,15 @@ def problems(path: Path) -> list[str]:
     if set(notebook.metadata) - {"kernelspec", "produced"}:
         found.append(f"carries metadata {sorted(notebook.metadata)}: run `make format`")
     if set(notebook.metadata.get("produced", ())) != {"day", "system", "versions"}:
-        found.append("does not say on what its outputs were produced: run `make refresh`")
+        found.append("does not say which versions produced its outputs: run `make refresh`")
     if path.stat().st_size > 500_000:
         found.append("is larger than 500 kB: make its figures smaller")
     return found
 
 
-@functools.cache  # the tests ask for each cell
+@functools.cache  # the tests call it for each cell
 def systems(path: Path) -> list[str]:
-    """The operating systems that a notebook runs on: all, unless its first cell names some."""
+    """The operating systems that a notebook runs on: all, unless its first cell lists some."""
     declared = re.search(rf"\*\*{WORDS['systems']}:\*\* (.+)$", opening(path), re.MULTILINE)
     return declared[1].split(", ") if declared else ["Linux", "macOS", "Windows"]
 
@@ -66,7 +66,9 @@ def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
     elif stated != minutes(cells):
         found.append(f"says that it takes {stated} minutes; by its length it is {minutes(cells)}")
     if belief(first) is None:
-        found.append(f"needs what it is against in its first cell: '**{WORDS['believed']}:** …'")
+        found.append(
+            f"needs a common misconception in its first cell: '**{WORDS['believed']}:** …'"
+        )
     if not class_question(cells):
         found.append(
             f"needs the tag 'class-question' on one cell with **{WORDS['predict']}** and a "
@@ -80,19 +82,19 @@ def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
         found.append("needs a recap that answers the aims, point by point")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if "://" not in target and not (path.parent / target).exists():
-            found.append(f"links to {target}, which is not there")
+            found.append(f"links to {target}, which does not exist")
     if not re.search(r"\[[^]]+\]\([^)]+\)", text.partition(f"## {ORDER[2]}")[2]):
         found.append(f"has no link under {ORDER[2]!r}")
     return found
 
 
 def minutes(cells: list[NotebookNode]) -> int:
-    """How long a notebook takes a reader, to the nearest five minutes.
+    """The time that a reader needs for a notebook, to the nearest five minutes.
 
-    120 words a minute, half of what people read of easier prose (Brysbaert, "How many words do we
-    read per minute?", 2019, gives 238). They are counted as letters, since not every language puts
-    spaces between its words. Five seconds a line of code, its output included, and a minute to
-    think about each question. The run is seconds, see `make bench`.
+    It assumes 120 words a minute, half of the rate for easier prose (Brysbaert, "How many words do
+    we read per minute?", 2019, gives 238). Words are counted as letters, because some languages do
+    not separate words by spaces. It adds five seconds for each line of code, including its output,
+    and a minute for each question. Running the cells takes seconds, see `make bench`.
     """
     prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
     letters = sum(len(re.findall(r"\w", text)) for text in prose)
@@ -108,19 +110,19 @@ def stated_minutes(opening: str) -> int | None:
 
 
 def promise(opening: str) -> str | None:
-    """What a first cell promises, as a clause that begins with a capital letter, or None."""
+    """The promise of a first cell, as a clause that begins with a capital letter, or None."""
     promised = re.search(rf"(?<!\w){WORDS['at_the_end']}(\w)(.+)", opening)
     return promised[1].upper() + promised[2] if promised else None
 
 
 def belief(opening: str) -> str | None:
-    """What many believe before they have read a notebook, as its first cell says, or None."""
+    """The common misconception that a first cell names, or None."""
     believed = re.search(rf"\*\*{WORDS['believed']}:\*\* (.+)", opening)
     return believed[1] if believed else None
 
 
 def class_question(cells: list[NotebookNode]) -> str | None:
-    """The question to ask a class: of the cell that is tagged so, up to its last question mark."""
+    """The question of the cell that is tagged `class-question`, up to its last question mark."""
     for cell in cells:
         if "class-question" in cell.metadata.get("tags", []):
             _, _, text = cell.source.partition(f"**{WORDS['predict']}")
@@ -158,7 +160,7 @@ def _cell_problems(cell: NotebookNode) -> list[str]:
         if png := data.get("image/png"):
             shown_alt = output.metadata.get("image/png", {}).get("alt")
             if not cell.metadata.get("alt"):
-                found.append("has a figure, and no `alt` in its metadata: say what is to be seen")
+                found.append("has a figure, and no `alt` in its metadata: describe the figure")
             elif shown_alt != cell.metadata.alt:
                 found.append("has a figure with another alt text: run `make refresh`")
             if len(base64.b64decode(png)) > 40_000:

@@ -1,8 +1,8 @@
-"""Write into README.md and TEACHING.md what the notebooks say of themselves; ``make refresh``.
+"""Write the parts of README.md and TEACHING.md that come from the notebooks: ``make refresh``.
 
-That is the tables of notebooks, the release of torch that the outputs come from, and a figure. Each
-part stands between two marks, such as ``<!-- from the notebooks: table -->`` and
-``<!-- end: table -->``; what is between them is overwritten.
+These are the tables of notebooks, the version of torch that produced the outputs, and a figure.
+Each part is between two marks, such as ``<!-- from the notebooks: table -->`` and
+``<!-- end: table -->``. Everything between the marks is overwritten.
 """
 
 import base64
@@ -32,7 +32,7 @@ def link(path: Path, text: str) -> str:
 
 
 def say(path: Path, what: str, found: object) -> str:
-    """What was found as text, or an error that says what is missing and where."""
+    """The value as text. Raises ValueError, which says what is missing and where, if it is None."""
     if found is None:
         raise ValueError(f"{path.name} has no {what}: `make test` says what is expected.")
     return str(found).replace("|", "\\|")
@@ -45,7 +45,7 @@ def title(path: Path) -> str:
 
 
 def points(path: Path) -> int:
-    """The points that the exercises of a notebook give together."""
+    """The sum of the points of a notebook's exercises."""
     source = EXERCISES / "source" / path.stem / path.name
     if not source.exists():
         raise ValueError(f"{path.name} has no exercises: expected {source.relative_to(ROOT)}.")
@@ -54,7 +54,7 @@ def points(path: Path) -> int:
 
 
 def table() -> str:
-    """Each notebook, what its reader can do in the end, and how long it takes."""
+    """The notebooks, what a reader can do afterwards, and the minutes."""
     lines = ["| notebook | afterwards | minutes |", "| --- | --- | --- |"]
     for path in NOTEBOOKS:
         first = opening(path)
@@ -65,7 +65,7 @@ def table() -> str:
 
 
 def beliefs() -> str:
-    """Each notebook with what a teacher needs: minutes, points, a belief, and a question."""
+    """The notebooks with their minutes, points, misconception and question."""
     lines = ["| notebook | minutes | points | what people believe | a question for the class |"]
     lines.append("| --- | --- | --- | --- | --- |")
     for path in NOTEBOOKS:
@@ -98,10 +98,10 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def written(page: str, text: str) -> str:
-    """The text of a page with its generated parts as they have to be now.
+    """The text of a page with its generated parts up to date.
 
     Raises:
-        ValueError: A pair of marks is missing, or a notebook lacks what belongs into the page.
+        ValueError: A pair of marks is missing, or a notebook lacks a part that the page needs.
     """
     for name, make in PARTS[page].items():
         begin, end = f"<!-- from the notebooks: {name} -->", f"<!-- end: {name} -->"

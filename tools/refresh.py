@@ -1,8 +1,8 @@
-"""Run notebooks from top to bottom and store their outputs, and on what they were produced.
+"""Run notebooks from top to bottom and store their outputs, with the date and the versions.
 
-``make refresh`` calls this. The kernel that gave the outputs is asked at the end for its versions;
-the notebook carries them in its metadata, under ``produced``, and the web site shows them. The alt
-text of a figure stands in the metadata of its cell, so that another language can replace it.
+``make refresh`` calls this. The versions come from the kernel that produced the outputs. They are
+stored in the notebook's metadata, under ``produced``, and the web site shows them. The alt text of
+a figure is in the metadata of its cell, so that a translation can replace it.
 """
 
 import json
@@ -33,7 +33,7 @@ print(json.dumps({{
 
 
 def imported(notebook: NotebookNode) -> list[str]:
-    """torch, and the other packages that the cells import by name, without the course's own."""
+    """torch, and the other packages that the cells import, except those of the course."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     found = re.findall(r"^ *(?:import|from) (\w+)", code, re.MULTILINE)
     return ["torch", *sorted(set(found) - {"torch", "helpers"})]
@@ -43,8 +43,8 @@ def refresh(path: Path) -> None:
     """Execute the notebook in its folder and write it back, with ``metadata.produced``.
 
     Raises:
-        nbclient.exceptions.CellExecutionError: a cell ends in an error and is not tagged
-            ``raises-exception``; the file stays as it is.
+        nbclient.exceptions.CellExecutionError: A cell ends in an error and is not tagged
+            ``raises-exception``. The file is unchanged.
     """
     notebook = read(path)
     client = NotebookClient(
@@ -66,7 +66,7 @@ def refresh(path: Path) -> None:
 
 
 def add_alt_texts(notebook: NotebookNode) -> None:
-    """Put the alt text of each cell, which stands in its metadata, beside its pictures."""
+    """Copy the alt text from the metadata of each cell to the metadata of its pictures."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}) and "alt" in cell.metadata:

@@ -1,4 +1,4 @@
-"""What Sphinx and its extensions do not do by themselves, and the site needs."""
+"""The features of the site that Sphinx and its extensions do not have."""
 
 import json
 import posixpath
@@ -12,7 +12,7 @@ from course import ROOT, WORDS
 
 
 def cells_can_be_linked(app: Sphinx, document: nodes.document) -> None:
-    """Give each cell of code the anchor that JupyterLab gives it: ``#cell-id=…``."""
+    """Give each code cell the anchor that JupyterLab uses: ``#cell-id=…``."""
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".ipynb":
         return
@@ -22,16 +22,16 @@ def cells_can_be_linked(app: Sphinx, document: nodes.document) -> None:
         if node.get("nb_element") == "cell_code":
             anchor = f"cell-id={cells[node['cell_index']]['id']}"
             node["ids"].append(anchor)
-            slugs[anchor] = (None, anchor, "")  # where myst_parser looks a target up
+            slugs[anchor] = (None, anchor, "")  # where myst_parser looks up a target
 
 
 def produced(path: Path) -> dict:
-    """The day and the versions that ``make refresh`` wrote into a notebook."""
+    """The date and the versions that ``make refresh`` stored in a notebook."""
     return json.loads(path.read_text(encoding="utf-8"))["metadata"].get("produced", {})
 
 
 def says_on_what_it_was_produced(app: Sphinx, document: nodes.document) -> None:
-    """Write under the title where the outputs come from, and where the notebook is to be had."""
+    """Write below the title where the outputs come from, with a link to download the notebook."""
     docname = app.env.docname
     path = Path(app.env.doc2path(docname))
     if path.suffix == ".ipynb":
@@ -53,7 +53,7 @@ def says_on_what_it_was_produced(app: Sphinx, document: nodes.document) -> None:
 
 
 def produced_line(paths: list[Path]) -> list[nodes.Node]:
-    """What the notebooks say of their outputs; nothing if they have none."""
+    """The sentence about the origin of the outputs, or nothing if there are none."""
     stories = [story for story in map(produced, paths) if story]
     if not stories:
         return []
@@ -70,7 +70,7 @@ def produced_line(paths: list[Path]) -> list[nodes.Node]:
 
 
 def files_that_are_no_python(app: Sphinx, document: nodes.document) -> None:
-    """What a cell writes to a file that is no Python is not coloured as if it were."""
+    """Do not highlight as Python the content of a file in another language."""
     for block in document.findall(nodes.literal_block):
         first = block.astext().partition("\n")[0]
         if first.startswith("%%writefile") and not first.endswith(".py"):
@@ -78,7 +78,7 @@ def files_that_are_no_python(app: Sphinx, document: nodes.document) -> None:
 
 
 def links_into_the_repository(app: Sphinx, document: nodes.document) -> None:
-    """What is only in the repository is linked there, if it is known where that is."""
+    """Link files that are only in the repository to it, if its address is known."""
     folder = posixpath.dirname(app.env.docname)
     repository = app.config.html_theme_options.get("repository_url")
     for node in list(document.findall(addnodes.pending_xref)):
@@ -97,12 +97,11 @@ def links_into_the_repository(app: Sphinx, document: nodes.document) -> None:
 
 
 def errors_are_entries(app: Sphinx, document: nodes.document) -> None:
-    """Put each error and what belongs to it into a box, which the search field shows or hides.
+    """Put each entry of the index of errors into a box, which the search field shows or hides.
 
-    The field (``static/errors.js``) takes the place of the paragraph that says what to do without.
+    The field (``static/errors.js``) replaces the paragraph about searching without it.
 
-    A section of errors begins with a text, as each of its entries does; one of troubles that have
-    no text begins with a line in bold type.
+    An entry begins with the text of an error, or with a line in bold type if there is no text.
     """
     if app.env.docname != "notebooks/errors":
         return
