@@ -1,4 +1,4 @@
-"""The checks are checked: a notebook that is wrong must fail, or the green ones mean nothing."""
+"""A notebook with a mistake fails the checks."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ def changed_text(cell):
     return cell
 
 
-CASES = {  # name: (cell, whether the checker is content)
+CASES = {  # name: (cell, whether the checks pass)
     "true": (stored("1 + 1", "2"), True),
     "drifted": (stored("1 + 1", "3"), False),
     "no output stored": (stored("1 + 1"), False),
@@ -44,7 +44,7 @@ CASES = {  # name: (cell, whether the checker is content)
 }
 
 
-def test_nbval_passes_what_is_true_and_fails_what_is_not(tmp_path):
+def test_nbval_passes_correct_outputs_and_fails_others(tmp_path):
     cells = [cell for cell, _ in CASES.values()]
     nbformat.write(new_notebook(cells=cells), tmp_path / "cases.ipynb")
     configuration = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
@@ -63,7 +63,7 @@ def test_nbval_passes_what_is_true_and_fails_what_is_not(tmp_path):
 
 @pytest.fixture
 def spoil(tmp_path):
-    """A function that changes a copy of a good notebook and returns what is wrong with it then."""
+    """A function that changes a copy of a good notebook and returns the problems of the copy."""
 
     def change(edit, forgotten=None):
         shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
@@ -93,7 +93,7 @@ def test_a_cell_that_was_never_run_fails(spoil):
     assert "not run once from top to bottom" in spoil(edit)
 
 
-def test_outputs_of_which_nobody_knows_where_they_come_from_fail(spoil):
+def test_outputs_without_provenance_fail(spoil):
     def edit(code, cells):
         pass
 
@@ -156,7 +156,7 @@ def test_a_notebook_without_a_question_for_the_class_fails(spoil):
     assert "needs the tag 'class-question'" in spoil(edit)
 
 
-def test_a_todo_that_is_left_fails(spoil):
+def test_a_remaining_todo_fails(spoil):
     def edit(code, cells):
         cells[1].source += " TODO say why"
 

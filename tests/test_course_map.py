@@ -1,4 +1,4 @@
-"""The map on the site's front page says what the notebooks say that they build on."""
+"""The map on the site's front page shows the *Builds on* lines of the notebooks."""
 
 import re
 from itertools import combinations
@@ -23,19 +23,19 @@ def test_every_notebook_is_on_the_map():
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_arrows_lead_to_a_notebook_from_all_that_it_builds_on(number):
+def test_arrows_lead_to_a_notebook_from_everything_it_builds_on(number):
     said = [(start, stop.number) for stop in STOPS.values() for start in stop.builds_on]
     assert all_before(number, ARROWS) == all_before(number, said)
 
 
-def test_no_arrow_says_what_follows_from_others():
+def test_no_arrow_is_implied_by_others():
     for arrow in ARROWS:
         others = [other for other in ARROWS if other != arrow]
         assert arrow[0] not in all_before(arrow[1], others)
 
 
 @pytest.mark.parametrize("layout", [course_map.wide, course_map.narrow])
-def test_no_box_stands_on_another_nor_on_an_arrow_that_passes(layout):
+def test_no_box_covers_another_box_or_an_arrow(layout):
     boxes = layout(STOPS).values()
     for a, b in combinations(boxes, 2):
         apart_sideways = a.x + a.width <= b.x or b.x + b.width <= a.x

@@ -47,7 +47,7 @@ def test_the_split_is_the_same_whatever_the_random_state(split):
             assert torch.equal(a, b)
 
 
-def test_an_epoch_brings_every_item_once(split):
+def test_an_epoch_contains_every_item_once(split):
     train = split[0]
     images, labels = map(torch.cat, zip(*batches(train, 0), strict=True))
     wanted = {image.numpy().tobytes(): label for image, label in train}
@@ -61,7 +61,7 @@ def test_batches_are_full_but_for_the_last(split):
     assert [len(labels) for _, labels in batches(split[1], 0, batch_size=200)] == [200, 160]
 
 
-def test_the_epochs_number_alone_decides_the_order(split):
+def test_only_the_epochs_number_decides_the_order(split):
     def order(epoch):
         return torch.cat([labels for _, labels in batches(split[1], epoch)]).tolist()
 

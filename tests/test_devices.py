@@ -10,7 +10,7 @@ def state():
 
 
 def tags(path):
-    """Where the file says that its storages were."""
+    """The devices that the file records for its storages."""
     found = []
     torch.load(path, map_location=lambda storage, location: found.append(location) or storage)
     return found

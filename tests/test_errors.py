@@ -1,4 +1,4 @@
-"""The index of errors quotes the notebooks: each text stands in the output of the cell it names."""
+"""The index of errors quotes the notebooks: each text is in the output of the linked cell."""
 
 import re
 
@@ -11,11 +11,11 @@ PAGE = (ROOT / "notebooks/errors.md").read_text(encoding="utf-8")
 LINK = rf"\*\*{WORDS['shown_in']}\*\* \[(\d+) · ([^]]+)\]\((\w+\.ipynb)#cell-id=([\w-]+)\)"
 BLOCK = r"```text\n(.+?)\n```"
 BEFORE, AFTER = PAGE.split(f"## {WORDS['without_error']}")
-# In the first part the text comes first, as it does to the reader; in the second the trouble does.
+# In the first part an entry begins with the text, in the second with the symptom.
 ENTRIES = [(text, *link) for text, *link in re.findall(f"{BLOCK}\n\n.*?{LINK}", BEFORE, re.DOTALL)]
 ENTRIES += [(text, *link) for *link, text in re.findall(f"{LINK}.*?{BLOCK}", AFTER, re.DOTALL)]
 
-NEEDED = (  # what is searched for most on this subject
+NEEDED = (  # the most frequent searches on this subject
     "Weights only load failed",
     "Unsupported operand 118",
     "Unsupported operand 60",
@@ -57,9 +57,9 @@ def printed(cell):
         else output.get("text") or output.data["text/plain"]
         for output in cell.outputs
     ]
-    for output in cell.outputs:  # of a figure, what is to be seen in it
+    for output in cell.outputs:  # the description of a figure
         shown.append(output.get("metadata", {}).get("image/png", {}).get("alt", ""))
-    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown))  # some texts have bold type in them
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown))  # some texts contain bold type
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_each_text_is_in_the_output_of_its_cell(text, number, heading, notebook,
     assert heading == stands_under
     assert notebook.startswith(f"{number:>02}_")
     rest = printed(cell)
-    for line in text.splitlines():  # all in their order; lines between them may be left out
+    for line in text.splitlines():  # in this order; lines between them may be left out
         assert line in rest
         rest = rest.partition(line)[2]
 
 
-def test_each_text_has_one_link_one_cause_and_one_cure():
+def test_each_text_has_one_link_one_cause_and_one_fix():
     texts = len(re.findall("```text", PAGE))
     assert len(ENTRIES) == texts >= 60
     marks = [f"**{WORDS['cause']}:**", f"**{WORDS['cure']}:**", f"**{WORDS['shown_in']}**"]
@@ -86,13 +86,13 @@ def test_each_text_has_one_link_one_cause_and_one_cure():
 
 
 @pytest.mark.parametrize("needed", NEEDED)
-def test_what_people_search_for_is_there(needed):
+def test_the_most_frequent_searches_have_an_entry(needed):
     assert needed in PAGE
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_each_kind_of_error_that_a_notebook_ends_a_cell_in_is_there(path):
-    """But for slips that have nothing to do with saving, and the course's own errors."""
+def test_each_class_of_error_that_ends_a_cell_has_an_entry(path):
+    """Except mistakes that have nothing to do with saving, and the course's own errors."""
     others = {"NameError", "SaveError", "CorruptError", "MismatchError", "ScriptError"}
     for cell in nbformat.read(path, as_version=4).cells:
         for output in cell.get("outputs", []):

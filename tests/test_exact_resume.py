@@ -1,4 +1,4 @@
-"""Resumed equals uninterrupted, bit for bit; and the comparison can fail."""
+"""A resumed run equals the uninterrupted run bit for bit, and the comparison can fail."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ SEVEN = ("model", "optimizer", "scheduler", "loader", "python", "numpy", "torch"
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """For each optimizer and number of workers: the whole run, and a checkpoint at each stop."""
+    """The whole run and a checkpoint at each stop, for each optimizer and number of workers."""
     runs = {}
     for optimizer, workers in itertools.product(OPTIMIZERS, (0, 2)):
         folder = tmp_path_factory.mktemp(f"{optimizer}{workers}")
@@ -28,7 +28,7 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def resumed(uninterrupted):
-    """Each case, resumed in one other process, which knows nothing but the files."""
+    """Each case, resumed in another process that reads only the files."""
     arguments = [
         (str(uninterrupted[optimizer, workers][1][STOPS[stop]]), optimizer, workers)
         for optimizer, workers, stop in CASES
@@ -61,7 +61,7 @@ def test_each_of_the_seven_states_is_needed(uninterrupted, tmp_path, optimizer, 
 
 
 def test_the_first_loss_does_not_show_two_of_them(uninterrupted, tmp_path):
-    """So compare several steps, and across the end of an epoch."""
+    """Therefore, compare several steps, across the end of an epoch."""
     whole, paths = uninterrupted["SGD", 0]
     unseen = set()
     for without in SEVEN:

@@ -1,4 +1,4 @@
-"""Kernels and scripts that tests start are like a reader's, though they are forked."""
+"""The forked kernels and scripts of the tests behave like those of a reader."""
 
 import multiprocessing
 import os
@@ -54,7 +54,7 @@ def test_it_shows_a_figure_by_itself(say):
     assert "inline" in shown
 
 
-def test_what_it_starts_ends_with_it():
+def test_the_processes_that_it_starts_end_with_it():
     manager, client = start_new_kernel(kernel_name="python3")
     said = []
     client.execute_interactive(
@@ -67,7 +67,7 @@ def test_what_it_starts_ends_with_it():
     assert is_gone(int("".join(said)))
 
 
-def test_what_it_starts_starts_as_always(say):
+def test_it_starts_processes_in_the_usual_way(say):
     expected = multiprocessing.get_start_method()
     assert say("import multiprocessing; print(multiprocessing.get_start_method())") == (
         f"{expected}\n"
@@ -84,7 +84,7 @@ def test_what_it_starts_starts_as_always(say):
     }.items(),
 )
 def test_a_script_is_forked_if_it_imports_torch(script, is_forked, tmp_path):
-    """Others are to show that they do without it."""
+    """Other scripts have to show that they do not need torch."""
     (tmp_path / "beside.py").write_text("from torch import nn")
     (tmp_path / "circle.py").write_text("import circle")
     path = tmp_path / "script.py"
@@ -131,7 +131,7 @@ def test_an_error_ends_it_with_a_traceback():
     assert ended.returncode == 1 and ended.stderr.endswith("\nValueError: no\n")
 
 
-def test_a_signal_ends_it_and_is_told_of():
+def test_a_signal_ends_it_and_is_reported():
     assert forked.run("-c", "import os; os.kill(os.getpid(), 9)").returncode == -9
 
 
@@ -145,7 +145,7 @@ print(os.getcwd(), sys.argv, os.environ.get("HERE"), type(pickle.loads(pickle.du
     assert ended.stdout == f"{tmp_path} ['-c', '1'] yes <class '__main__.A'>\n", ended.stderr
 
 
-def test_one_that_takes_too_long_is_ended():
+def test_a_slow_process_is_ended():
     with pytest.raises(subprocess.TimeoutExpired):
         forked.run("-c", "import time; time.sleep(60)", timeout=0.1)
 
@@ -186,7 +186,7 @@ if __name__ == "__main__":
 
 
 def is_gone(pid):
-    """Whether a process has ended, or does within ten seconds."""
+    """Whether a process has ended, or ends within ten seconds."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Checkpoints that old releases of torch wrote, or a GPU, still open and still mean the same."""
+"""Checkpoints written by old versions of torch, or on a GPU, still load with the same values."""
 
 from pathlib import Path
 
@@ -64,13 +64,13 @@ def test_the_file_was_written_by_the_release_in_its_name(saved, path):
     assert saved["torch_version"].partition("+")[0] == version_of(path)
 
 
-def test_the_model_answers_as_it_did_then(saved, model):
+def test_the_model_gives_the_stored_answers(saved, model):
     with torch.inference_mode():
         logits = model.eval()(IMAGES)
     assert torch.allclose(logits, saved["logits"], rtol=0, atol=1e-6)
 
 
-def test_training_goes_on(saved, model):
+def test_training_continues(saved, model):
     optimizer = SGD(model.parameters(), lr=0.001, momentum=0.9)
     optimizer.load_state_dict(saved["optimizer_state_dict"])
     momentum = optimizer.state[model.fc3.bias]["momentum_buffer"].clone()
@@ -78,7 +78,7 @@ def test_training_goes_on(saved, model):
     loss = F.cross_entropy(model(IMAGES), LABELS)
     loss.backward()
     optimizer.step()
-    # The step is the one that the stored momentum asks for: v = 0.9 v + g, w = w - 0.001 v.
+    # The step follows from the stored momentum: v = 0.9 v + g, w = w - 0.001 v.
     step = 0.001 * (0.9 * momentum + model.fc3.bias.grad)
     assert torch.allclose(model.fc3.bias, before - step, rtol=0, atol=1e-7)
     assert F.cross_entropy(model(IMAGES), LABELS) < loss
@@ -93,7 +93,7 @@ def test_only_releases_before_1_6_wrote_the_legacy_format(path):
 
 
 def tags(path):
-    """The devices that the file's storages were on when it was saved."""
+    """The devices of the file's storages when it was saved."""
     found = set()
 
     def note(storage, tag):

@@ -1,4 +1,4 @@
-"""`make exercises` and `make grade`, with the submissions of a class to one notebook."""
+"""`make exercises` and `make grade` with the submissions of a class for one notebook."""
 
 import csv
 import importlib
@@ -25,7 +25,7 @@ forked_kernels.fork_kernels()
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-SECONDS = 3  # that a cell may take
+SECONDS = 3  # the time limit of a cell
 HANGS = """
 while True:
     try:
@@ -48,7 +48,7 @@ HUNGRY = "def saved_numbers(model):\n    return len(bytearray(20 * 10**9))\n"
 
 @pytest.fixture
 def make_exercises() -> ModuleType:
-    """It imports nbgrader, which takes seconds: collecting the tests should not."""
+    """Imported here because nbgrader takes seconds to import, also for tests that are not run."""
     return importlib.import_module("make_exercises")
 
 
@@ -59,7 +59,7 @@ def submissions(folder: Path) -> list[tuple[str, Path]]:
 
 
 def grade(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `make grade`, with kernels that start at once."""
+    """Run `make grade` with forked kernels."""
     path = os.pathsep.join(sys.path)
     return forked.run(
         "-c",
@@ -72,7 +72,7 @@ def grade(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[s
 
 
 def handed_in(answers: dict[str, str]) -> NotebookNode:
-    """The students' notebook, with these answers in it."""
+    """The students' notebook with these answers."""
     notebook = nbformat.read(EXERCISES / "release" / NAME / f"{NAME}.ipynb", as_version=4)
     for cell in notebook.cells:
         key = cell.metadata.get("nbgrader", {}).get("grade_id")
@@ -86,7 +86,7 @@ def right() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a teacher gets, before it is graded."""
+    """The submissions, before they are graded."""
     folder = tmp_path_factory.mktemp("class")
     without_tests = handed_in(right())
     without_tests.cells = [c for c in without_tests.cells if "-hidden" not in str(c.metadata)]
@@ -126,7 +126,7 @@ def rows(folder: Path, graded: subprocess.CompletedProcess[str]) -> list[dict[st
 
 
 def points(rows: list[dict[str, str]], student: str) -> dict[str, float]:
-    """The points of a student, by exercise."""
+    """The points of a student for each exercise."""
     found: dict[str, float] = {}
     for row in rows:
         if row["student"] == student:
@@ -173,7 +173,7 @@ def test_an_answer_that_fills_the_memory_costs_its_own_points_and_no_others(rows
     assert "MemoryError" in told[0]
 
 
-def test_tests_that_were_deleted_are_put_back(rows):
+def test_deleted_tests_are_restored(rows):
     assert points(rows, "without-tests") == FULL
 
 
@@ -189,7 +189,7 @@ def test_a_name_that_is_a_pattern_is_refused(tmp_path):
         submissions(tmp_path / "s")
 
 
-def test_a_file_that_is_no_notebook_is_told_of_and_stops_nobody(rows):
+def test_a_file_that_is_not_a_notebook_is_reported_and_does_not_stop_the_grading(rows):
     assert points(rows, "broken") == dict.fromkeys(FULL, 0)
     told = {row["what was wrong"] for row in rows if row["student"] == "broken"}
     assert "could not be graded: Notebook does not appear to be JSON" in told.pop()
@@ -216,7 +216,7 @@ def test_two_files_for_one_notebook_are_refused_before_anything_is_graded(tmp_pa
         submissions(tmp_path / "s")
 
 
-def test_a_folder_without_submissions_is_told_what_is_expected(tmp_path):
+def test_for_a_folder_without_submissions_the_error_says_what_is_expected(tmp_path):
     done = grade(tmp_path, folder=tmp_path)
     assert done.returncode != 0 and "STUDENT/NOTEBOOK.ipynb" in done.stderr
 

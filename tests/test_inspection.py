@@ -71,7 +71,7 @@ oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
 size 12345
 """
 
-# Genuine bytes of every kind; all of them are to be found under the same name, model.pt.
+# Real bytes of every kind, all under the same name, model.pt.
 EXAMPLES = [
     ("a PyTorch file", saved),
     ("a PyTorch file, cut off", lambda: saved()[:-100]),
@@ -84,7 +84,10 @@ EXAMPLES = [
     ("a torch.export archive", exported),
     ("a safetensors file", safetensors),
     ("a safetensors file", lambda: safetensors(tensors=100)),
-    ("a safetensors file", lambda: safetensors(length=128)),  # its first byte is a pickle's too
+    (
+        "a safetensors file",
+        lambda: safetensors(length=128),
+    ),  # its first byte is also that of a pickle
     ("a pickle that torch did not write", lambda: pickle.dumps({"weight": [1.0, 2.0]})),
     ("an empty file", bytes),
     ("a Git LFS pointer", lambda: LFS),
@@ -177,7 +180,7 @@ def test_a_cut_off_file_is_reported_with_what_to_do(path):
 
 
 class Bomb:
-    """Whoever unpickles it makes a file."""
+    """Unpickling it creates a file."""
 
     def __init__(self, path):
         self.path = path
@@ -194,7 +197,7 @@ def test_nothing_in_a_file_is_executed(write, path, tmp_path):
     assert not mark.exists()
 
 
-def test_a_bomb_is_a_bomb(tmp_path):
+def test_the_bomb_works(tmp_path):
     pickle.loads(pickle.dumps(Bomb(tmp_path / "executed")))
     assert (tmp_path / "executed").exists()
 

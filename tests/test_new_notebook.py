@@ -1,4 +1,4 @@
-"""`make new` begins a notebook of which the tests say what is left to do."""
+"""`make new` creates a notebook, and the tests report what remains to be written."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ def run(folder, tool, *arguments):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A copy of what the tools read, with a notebook begun in it."""
+    """A copy of the files that the tools read, with a new notebook."""
     folder = tmp_path_factory.mktemp("course")
     for name in ("tools", "notebooks", "tests/wrong_answers", ".github"):
         shutil.copytree(ROOT / name, folder / name)
@@ -46,7 +46,7 @@ def problems(folder, name):
     return done.stdout.splitlines()
 
 
-def test_all_that_is_wrong_with_it_is_what_was_not_written_and_not_run(folder):
+def test_its_only_problems_are_the_todos_and_that_it_was_not_run(folder):
     found = problems(folder, NAME)
     assert any("TODO the reader's problem" in line for line in found)
     kinds = "still says 'TODO|make refresh|raises none|exercises/release|minutes; by its length"
@@ -61,7 +61,7 @@ def test_the_notebook_before_leads_to_it_and_it_leads_back(folder):
     assert f"](exercises/release/{NAME}/{NAME}.ipynb)" in last.source
 
 
-def test_its_exercises_are_nbgraders_and_have_wrong_answers(folder, monkeypatch):
+def test_its_exercises_are_in_nbgraders_format_and_have_wrong_answers(folder, monkeypatch):
     import test_exercises
 
     import make_exercises
@@ -84,7 +84,7 @@ def test_the_pages_get_its_rows(folder):
         assert f"](notebooks/{NAME}.ipynb)" in (folder / page).read_text(encoding="utf-8")
 
 
-def test_what_a_page_needs_and_a_notebook_lacks_is_named(folder, tmp_path):
+def test_the_error_names_what_a_notebook_lacks_for_a_page(folder, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     path = copy / f"notebooks/{NAME}.ipynb"

@@ -1,4 +1,4 @@
-"""The notebooks as a whole; what each cell gives is compared by nbval."""
+"""The notebooks as a whole. nbval compares the outputs of each cell."""
 
 from datetime import date
 from importlib import metadata
@@ -67,7 +67,7 @@ def test_the_outputs_were_produced_by_the_pinned_versions(path):
     assert {f"{name.lower()}=={version}" for name, version in versions.items()} <= pins
 
 
-def test_a_refresh_stores_outputs_and_on_what_they_were_produced(tmp_path):
+def test_a_refresh_stores_outputs_with_the_date_and_the_versions(tmp_path):
     notebook = new_notebook(cells=[new_code_cell("import numpy, os\nnumpy.arange(2)")])
     nbformat.write(notebook, tmp_path / "new.ipynb")
     refresh.refresh(tmp_path / "new.ipynb")
@@ -76,7 +76,7 @@ def test_a_refresh_stores_outputs_and_on_what_they_were_produced(tmp_path):
     produced = stored.metadata.produced
     assert produced.day == date.today().isoformat()
     assert set(produced.versions) == {"Python", "torch", "numpy"}
-    assert produced.versions.torch == metadata.version("torch")  # without "+cu130", say
+    assert produced.versions.torch == metadata.version("torch")  # without a suffix such as "+cu130"
 
 
 def test_a_refresh_that_ends_in_an_error_leaves_the_notebook_as_it_was(tmp_path):

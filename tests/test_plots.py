@@ -34,7 +34,7 @@ def shell(tmp_path, monkeypatch):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures that would be shown."""
+    """The figures that were shown."""
     figures = []
     monkeypatch.setattr(plots, "show", lambda drawing, digits=2: figures.append(drawing))
     yield figures
@@ -81,7 +81,7 @@ def test_the_styles_end_with_the_figure():
     assert dict(matplotlib.rcParams) == before
 
 
-def test_bars_draw_one_bar_a_name_the_first_on_top(drawn):
+def test_bars_draw_one_bar_for_each_name_the_first_on_top(drawn):
     plots.bars({"SGD": 1200, "Adam": 3600.4}, "kB")
     (axes,) = drawn[0].axes
     assert [bar.get_width() for bar in axes.patches] == [1200, 3600.4]
@@ -97,7 +97,7 @@ def test_each_bar_has_its_number_beside_it(drawn):
     assert numbers == [["1,200", "3,600"], ["25.1%"]]
 
 
-def test_curves_draw_one_named_line_a_series(drawn):
+def test_curves_draw_one_named_line_for_each_series(drawn):
     series = {"kept": [(0, 2.0), (1, 1.0)], "resumed": [(1, 1.0), (2, 0.5)]}
     plots.curves(series, "epoch", "loss")
     (axes,) = drawn[0].axes
@@ -184,7 +184,7 @@ def test_several_bars_in_a_row_have_no_names():
 
 
 @pytest.mark.parametrize("values", [[math.nan, 1, 3, math.inf], [1, 3]])
-def test_what_is_no_number_is_left_out(values):
+def test_values_that_are_not_numbers_are_left_out(values):
     expected = "x: 2 points, first 1.0, last 3.0, from 1.0 to 3.0"
     assert numbers_of(lambda axes: axes.plot(values, label="x")) == [expected]
 

@@ -9,7 +9,7 @@ from helpers.processes import ScriptError, kill_when, run_ranks, run_script, run
 
 @pytest.fixture(autouse=True)
 def this_python(monkeypatch):
-    """What the reader has; the notebooks' tests have another one."""
+    """The reader's Python. The tests of the notebooks use another one."""
     monkeypatch.delenv("SCRIPT_PYTHON", raising=False)
 
 
@@ -143,8 +143,8 @@ def test_the_warnings_of_a_script_go_to_stderr(script, capsys):
     assert err.startswith("job.py:1: UserWarning: careful\n")
 
 
-def test_scripts_run_at_once_and_are_printed_one_after_the_other(tmp_path, capsys):
-    # Each waits for the file that the other makes: neither could end alone.
+def test_scripts_run_at_the_same_time_and_are_printed_one_after_the_other(tmp_path, capsys):
+    # Each waits for a file of the other one, so that neither can end alone.
     code = """
 import pathlib, sys, time
 mine, other = sys.argv[1:]
@@ -172,13 +172,13 @@ def test_one_scripts_error_is_the_error_of_all(script):
 
 def test_a_script_is_killed_when_the_condition_holds(script):
     path = script("from pathlib import Path; import time\nPath('begun').touch(); time.sleep(60)")
-    # In the current folder, since a process that is to be killed belongs to who kills it.
+    # In the current folder, because the caller owns a process that is to be killed.
     kill_when(lambda: (path.parents[1] / "begun").exists(), path)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs Linux or macOS")
-def test_at_its_death_the_condition_holds(script, tmp_path):
-    """It wavers thousands of times a second, and whoever looks is slow to say what he saw."""
+def test_the_condition_holds_when_the_script_is_killed(script, tmp_path):
+    """The condition changes thousands of times a second, and checking it takes longer than that."""
     half = tmp_path / "half"
     path = script(
         "from pathlib import Path\nwhile True:\n    Path('half').touch(); Path('half').unlink()"
@@ -246,7 +246,7 @@ def test_ranks_run_a_script_together_in_this_folder(folder, capfd):
     [(ONE_DIES, "^Rank 1 of ranks.py was killed.$"), ("raise ValueError('no')", "ValueError: no")],
     ids=["killed", "failed"],
 )
-def test_a_rank_that_ends_badly_ends_the_others_and_is_told_of(folder, script, message):
+def test_a_rank_that_fails_ends_the_others_and_is_reported(folder, script, message):
     (folder / "ranks.py").write_text(script)
     with pytest.raises(ScriptError, match=message):
         run_ranks(2, "ranks.py")

@@ -1,4 +1,4 @@
-"""What is declared in one place is not declared in another, and the two commands can keep it."""
+"""Each fact is declared in one place, and the two commands respect it."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def requirements(*extras):
 
 
 def pins():
-    """Each pin that holds for this Python, by name."""
+    """The pins for this Python, by name."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     found = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {pin.name.lower(): pin for pin in found if not pin.marker or pin.marker.evaluate()}
@@ -48,12 +48,12 @@ def test_each_dependency_has_one_pin_that_it_allows(requirement):
 
 @pytest.mark.parametrize("requirement", requirements("test", "dev"), ids=lambda r: r.name)
 def test_each_dependency_is_installed_as_pinned(requirement):
-    """But for those of `site` and `bench`, which only `make site` and `make bench` install."""
+    """Except those of `site` and `bench`, which only `make site` and `make bench` install."""
     (pin,) = pins()[requirement.name].specifier
     assert pin.version == metadata.version(requirement.name).partition("+")[0]
 
 
-def test_torch_is_pinned_and_its_floor_has_no_known_hole():
+def test_torch_is_pinned_and_the_oldest_allowed_version_has_no_known_hole():
     (torch,) = [r for r in requirements() if r.name == "torch"]
     assert not torch.specifier.contains("2.9.1")  # CVE-2026-24747
     assert torch.specifier.contains("2.10.0") and torch.specifier.contains(stored_torch())
@@ -68,7 +68,7 @@ def test_the_conda_environment_draws_on_both_files_and_repeats_neither():
 
 
 def test_installing_again_fetches_nothing():
-    """Under the constraints pip finds every dependency there already, above all torch."""
+    """Under the constraints, pip finds that every dependency is installed, above all torch."""
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--quiet"]
     command += ["--report", "-", "-c", "constraints.txt"]
     command += map(str, requirements("test", "dev"))
@@ -101,7 +101,7 @@ def test_the_readme_shows_both_commands_in_its_first_screen():
 
 
 @pytest.mark.parametrize("page", readme.PARTS)
-def test_a_page_says_of_the_notebooks_what_they_say_of_themselves(page):
+def test_the_generated_parts_of_a_page_match_the_notebooks(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert readme.written(page, text) == text, f"{page} is out of date: run `make refresh`"
 
@@ -124,10 +124,10 @@ def test_every_link_of_a_page_resolves(page):
     assert [t for t in targets if "://" not in t and not (ROOT / t).exists()] == []
 
 
-def test_all_say_the_same_of_version_and_licences():
+def test_version_and_licences_are_the_same_everywhere():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    newest = re.search(r"^## (\d\S*)", changes, re.MULTILINE)[1]  # below what is unreleased
+    newest = re.search(r"^## (\d\S*)", changes, re.MULTILINE)[1]  # below the unreleased changes
     assert PROJECT["version"] == citation["version"] == newest
     assert PROJECT["license"] == " AND ".join(citation["license"])
     for name in PROJECT["license-files"]:

@@ -1,8 +1,8 @@
-"""The multiple-choice questions: the answer that is stored is what the cell below them gives.
+"""The stored answer of each multiple-choice question is the output of the next cell.
 
 A question is a markdown cell with **Predict** and a list of options, **A**, **B** and so on. Its
-tag, such as `answer-b`, names the right one. In an option, what stands in code is what the next
-cell would show if that option were right, in that order.
+tag, such as `answer-b`, names the correct option. The code in an option is the text that the next
+cell would show if that option were correct, in that order.
 """
 
 import re
@@ -30,12 +30,12 @@ class Question:
         return f"{self.notebook}-{self.text[:40]}"
 
     def right(self) -> list[str]:
-        """The letters of the options that the next cell bears out."""
+        """The letters of the options that the next cell confirms."""
         return [letter for letter, option in self.options.items() if fits(option, self.shown)]
 
 
 def fits(option: str, shown: str) -> bool:
-    """Whether all that stands in code in an option is shown, in that order, as whole words."""
+    """Whether the code of an option is shown, in that order, as whole words."""
     pieces = [re.escape(" ".join(code.split())) for code in re.findall(r"`([^`]+)`", option)]
     assert pieces, f"an option says nothing that a cell could show: {option}"
     pattern = ".*".join(rf"(?<![\w.]){piece}(?!\w|\.\d)" for piece in pieces)
@@ -43,7 +43,7 @@ def fits(option: str, shown: str) -> bool:
 
 
 def shown_by(cell: NotebookNode) -> str:
-    """All that a cell shows, as text."""
+    """The output of a cell as text."""
     texts = []
     for output in cell.outputs:
         texts.append(output.get("text") or output.get("data", {}).get("text/plain", ""))

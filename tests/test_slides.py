@@ -1,4 +1,4 @@
-"""The decks that `make slides` makes: the same cells, a question before its answer, no network."""
+"""Each deck has the cells of its notebook, a question before its answer, and no remote files."""
 
 import re
 
@@ -11,7 +11,7 @@ from course import NOTEBOOKS
 
 
 def kinds(*cells):
-    """The slide type of each cell of the deck, beside what the cell says."""
+    """The slide type of each cell of the deck, and the text of the cell."""
     deck = make_slides.deck(new_notebook(cells=list(cells)))
     return [(cell.metadata.slideshow.slide_type, cell.source) for cell in deck.cells]
 
@@ -45,7 +45,7 @@ def test_a_question_is_seen_before_its_answer(path):
     assert after_questions and set(after_questions) <= {"fragment", "subslide"}
 
 
-def test_a_heading_begins_a_slide_and_its_code_stands_under_it():
+def test_a_heading_begins_a_slide_and_its_code_follows_on_it():
     assert kinds(new_markdown_cell("## One\n\nA claim."), code("1 + 1"), code("2 + 2")) == [
         ("slide", "## One\n\nA claim."),
         ("-", "1 + 1"),
@@ -53,7 +53,7 @@ def test_a_heading_begins_a_slide_and_its_code_stands_under_it():
     ]
 
 
-def test_prose_that_runs_into_the_next_section_is_cut_at_the_heading():
+def test_prose_that_contains_the_next_heading_is_split_there():
     assert kinds(code("1"), new_markdown_cell("It is one.\n\n## Two\n\nMore.")) == [
         ("subslide", "1"),
         ("fragment", "It is one."),
@@ -71,13 +71,13 @@ def test_a_question_comes_alone_and_the_next_key_shows_the_answer():
     ]
 
 
-def test_what_has_no_room_goes_to_the_next_slide():
+def test_cells_that_do_not_fit_move_to_the_next_slide():
     found = kinds(new_markdown_cell("## One"), code("1", lines=15), code("2", lines=15))
     assert [kind for kind, _ in found] == ["slide", "-", "subslide"]
 
 
-def test_the_space_between_the_cells_takes_room_too():
-    """Without it, the three would have 21.5 of the 22 lines."""
+def test_the_space_between_cells_counts():
+    """Without the space, the three cells would take 21.5 of the 22 lines."""
     found = kinds(new_markdown_cell("## One"), code("1", lines=9), code("2", lines=7))
     assert [kind for kind, _ in found] == ["slide", "-", "subslide"]
 

@@ -1,4 +1,4 @@
-"""What is supported: the README, pyproject.toml, the workflow and the suite say the same."""
+"""The README, pyproject.toml, the workflow and the suite name the same supported versions."""
 
 import os
 import re
@@ -24,13 +24,13 @@ WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encod
 MATRIX = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["include"]
 PYTHONS = [c.removeprefix("Programming Language :: Python :: ") for c in PROJECT["classifiers"]]
 (TORCH,) = [r for r in requirements() if r.name == "torch"]
-# Of the stored outputs, and not of constraints.txt, in which the workflow puts other versions.
+# From the stored outputs, because the workflow changes the versions in constraints.txt.
 PIN = stored_torch()
 WITH_ANOTHER_TORCH = "sed -i 's/^torch==.*/${{ matrix.torch }}/' constraints.txt"
 
 
 def listed(what: str) -> list[str]:
-    """The versions in the sentence of the README that says what the suite was run on."""
+    """The versions that the README lists for the run of the suite."""
     (names,) = re.findall(rf"with {what} ((?:[\d.]+, )*[\d.]+ and [\d.]+)", README)
     return re.findall(r"[\d.]*\d", names)
 
@@ -112,7 +112,7 @@ TEXTS, WARNINGS = versions.table()["text"], versions.table()["warning"]
 
 @pytest.mark.parametrize("row", TEXTS, ids=lambda row: row["stored"][:40])
 def test_each_text_of_the_table_is_in_a_stored_output_or_a_wrong_answer(row):
-    """Or else it would excuse nothing, and had better go."""
+    """Otherwise the row has no effect."""
     stored = [nbformat.read(path, as_version=4).cells for path in NOTEBOOKS]
     outputs = [cell.outputs for cells in stored for cell in cells if cell.cell_type == "code"]
     told = [answer.says for name in NAMES for answer in wrong_answers(name)]
@@ -120,7 +120,7 @@ def test_each_text_of_the_table_is_in_a_stored_output_or_a_wrong_answer(row):
 
 
 def strings(value):
-    """All strings in nested dicts and lists."""
+    """The strings in nested dicts and lists."""
     if isinstance(value, str):
         return [value]
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -152,7 +152,7 @@ def test_the_texts_of_what_runs_here_take_the_place_of_the_stored_ones(monkeypat
     {
         "needs a GPU": True,
         "needs a GPU, as it declares": True,
-        "needs Linux or macOS": False,  # which is here
+        "needs Linux or macOS": False,  # which this machine has
         "needs Linux and root, to mount": True,
         "needs a GPU of another kind": False,
         "was slow": False,
@@ -205,7 +205,7 @@ def test_a_test_that_is_not_run_for_no_declared_need_fails_the_run(tmp_path):
 
 
 def test_the_specifiers_are_ranges():
-    """A version that comes after the newest here is taken to speak like it."""
+    """A version newer than the newest known one is assumed to use the same texts."""
     for row in [*TEXTS, *WARNINGS]:
         specifier = SpecifierSet(str(Requirement(row["on"]).specifier))
         assert {one.operator for one in specifier} <= {">=", "<"}

@@ -12,7 +12,7 @@ from helpers import workspace
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A folder that stands for the one that the kernel started in."""
+    """A folder in the role of the one in which the kernel started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(workspace, "_home", tmp_path)
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
@@ -38,7 +38,7 @@ def test_entering_again_deletes_the_first_folder(home):
 
 @pytest.mark.parametrize("method", sorted({"spawn", multiprocessing.get_start_method()}))
 def test_a_worker_process_finds_a_module_that_a_cell_wrote(method, tmp_path):
-    """However it is started: spawned on Windows and macOS, from a server on Linux since 3.14."""
+    """With each start method: spawn on Windows and macOS, a fork server on Linux since 3.14."""
     code = f"""
 import multiprocessing
 from helpers import workspace
@@ -91,7 +91,7 @@ def test_leave_goes_home_from_wherever_the_notebook_went(home):
     assert not folder.exists()
 
 
-def test_leaving_twice_is_no_error(home):
+def test_leaving_twice_is_not_an_error(home):
     workspace.enter()
     workspace.leave()
     workspace.leave()
@@ -176,7 +176,9 @@ def test_in_a_notebook_a_warning_is_its_text_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("variable", "threads"), [(None, 1), ("2", 2)])
-def test_torch_computes_with_one_thread_unless_it_is_told_otherwise(variable, threads, tmp_path):
+def test_torch_computes_with_one_thread_unless_a_variable_sets_another_number(
+    variable, threads, tmp_path
+):
     env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     code = """
 import subprocess, sys, torch

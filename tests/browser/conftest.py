@@ -1,4 +1,4 @@
-"""What the tests in a browser share: the browser, a server for what was built, and a watch."""
+"""Shared code of the browser tests: the browser, a server for the built pages, and a log."""
 
 import os
 import shutil
@@ -20,10 +20,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium as the system has it; BROWSER_PATH says where it is, if it has another name."""
+    """The system's Chromium, or the program at BROWSER_PATH."""
     path = os.environ.get("BROWSER_PATH") or next(filter(None, map(shutil.which, NAMES)), None)
     assert path, f"None of {', '.join(NAMES)} is here: install Chromium, or set BROWSER_PATH."
-    # Chromium's own sandbox refuses to start as root, as which containers run.
+    # Chromium's sandbox does not start as root, the user of most containers.
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     with sync_playwright() as playwright:
         options = ["--disable-gpu", "--disable-background-networking"]
@@ -39,7 +39,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder to this machine alone; yields the address, without a slash at its end."""
+    """Serve a folder to this machine only. Yields the address without a final slash."""
     handler = partial(Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -58,7 +58,7 @@ def decks() -> Iterator[str]:
 
 
 class Watch:
-    """What a page complained of, and which other hosts it asked."""
+    """The errors of a page, and the other hosts that it contacted."""
 
     def __init__(self, page: Page, home: str) -> None:
         self.problems: list[str] = []

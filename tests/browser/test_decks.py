@@ -1,4 +1,4 @@
-"""The decks that `make slides` makes, walked through with a teacher's one key."""
+"""A teacher can walk through each deck of `make slides` with one key."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from conftest import Watch
 from course import NOTEBOOKS
 
-# What stands on the slide that is shown, and how far it reaches below the slide's lower edge.
+# The content of the visible slide, and how far it extends below the slide's lower edge.
 SHOWN = """() => {
   const slide = Reveal.getCurrentSlide(), scale = Reveal.getScale();
   const bottom = slide.getBoundingClientRect().top + slide.scrollHeight * scale;

@@ -1,4 +1,4 @@
-"""Each notebook in a real JupyterLab: opened and run as a reader does it, and looked at."""
+"""Each notebook opens and runs in a real JupyterLab."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from course import NOTEBOOKS
 
 MINUTE = 60_000  # in Playwright's milliseconds
 
-# All cells stay in the page, also those that are not in sight, so that they can be looked at.
+# All cells stay in the page, including invisible ones, so that the tests can read them.
 SETTINGS = {"windowingMode": "none"}
 
-# For the server's settings: its kernels start at once.
+# For the server's settings: its kernels are forked.
 FORKING = f"""
 import sys
 sys.path.insert(0, {str(Path(forked.__file__).parent)!r})
@@ -34,7 +34,7 @@ del sys.path[0]
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab on a copy of the notebooks; yields its address and its token."""
+    """JupyterLab on a copy of the notebooks. Yields its address and its token."""
     home = tmp_path_factory.mktemp("lab")
     for path in NOTEBOOKS:
         (home / "notebooks").mkdir(exist_ok=True)
@@ -70,7 +70,7 @@ def lab(tmp_path_factory):
 
 
 def content(notebook):
-    """Each error with the number of its cell, and how many figures and progress bars there are."""
+    """The errors with the numbers of their cells, and the numbers of figures and progress bars."""
     outputs = [
         (n, output) for n, cell in enumerate(notebook.cells) for output in cell.get("outputs", [])
     ]
@@ -80,7 +80,7 @@ def content(notebook):
     return errors, figures, bars
 
 
-# Alone, and with a kernel of its own: the one before is closed with its kernel.
+# The previous notebook is closed with its kernel, so that each one has a separate kernel.
 OPEN = """async (path) => {
   const app = window.jupyterapp;
   await app.serviceManager.sessions.shutdownAll();
@@ -101,7 +101,7 @@ RAN = """(last) => {
 
 @pytest.fixture(scope="module")
 def app(browser, lab):
-    """JupyterLab, open in the browser, and the errors of its page: to load it takes longest."""
+    """JupyterLab in the browser, and the errors of its page. Loading it is the slowest step."""
     url, token = lab
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     problems = []
@@ -122,7 +122,7 @@ def test_run_all_cells_runs_a_notebook_to_its_end(app, path):
     expect(cells).to_have_count(len(code), timeout=MINUTE)
     page.wait_for_function(READY, polling=200, timeout=MINUTE)
 
-    # What is stored is taken away first: what is there in the end is of this run.
+    # The stored outputs are removed first, so that the outputs at the end are from this run.
     page.get_by_role("menuitem", name="Edit", exact=True).click()
     page.get_by_role("menuitem", name="Clear Outputs of All Cells").click()
     expect(page.locator(".jp-OutputArea-output")).to_have_count(0)

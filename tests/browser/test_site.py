@@ -1,4 +1,4 @@
-"""The web site as a reader has it: each page in Chromium, light and dark, wide and narrow."""
+"""The pages of the web site work in Chromium, in light and dark mode, wide and narrow."""
 
 import io
 import os
@@ -35,7 +35,7 @@ DOWNLOADS = NOTEBOOK_PAGES | {page_of(path): path for path in EXERCISES}
 
 
 def new_context(browser, viewport, scheme, **options):
-    options |= {"reduced_motion": "reduce"}  # colours are there at once, and do not fade in
+    options |= {"reduced_motion": "reduce"}  # colours appear immediately, without a transition
     context = browser.new_context(viewport=viewport, color_scheme=scheme, **options)
     context.add_init_script(path=AXE)
     return context
@@ -43,7 +43,7 @@ def new_context(browser, viewport, scheme, **options):
 
 @pytest.fixture(scope="module")
 def tab(browser, site):
-    """A function that shows a page of the site in a tab that is open already, which is faster."""
+    """A function that shows a page of the site in an open tab, which is faster."""
     context = new_context(browser, WIDE, "light")
     page = context.new_page()
     watch = Watch(page, site)
@@ -61,7 +61,7 @@ def tab(browser, site):
 
 @pytest.fixture
 def visit(browser, site):
-    """A function that opens a page of the site as a new visitor; it must not complain meanwhile."""
+    """A function that opens a page as a new visitor, and fails if the page has errors."""
     contexts, watches = [], []
 
     def open_page(path="index.html", viewport=WIDE, scheme="light", **options):
@@ -81,7 +81,7 @@ def test_the_site_was_built_and_has_every_notebook():
     assert {page_of(path) for path in [*NOTEBOOKS, *EXERCISES]} < set(PAGES)
 
 
-# Builds the site once more, with a link to a cell that is not there.
+# Builds the site again, with a link to a cell that does not exist.
 SPOILED = """
 import sys
 from pathlib import Path
@@ -98,7 +98,7 @@ sys.exit(make_site.main(Path(sys.argv[1])))
 
 
 def test_a_build_stops_at_a_link_that_leads_nowhere_and_links_to_a_repository_it_knows(tmp_path):
-    """One build for both: it takes long, and goes on after a warning."""
+    """One build for both, because it takes long and continues after a warning."""
     known = {"GITHUB_SERVER_URL": "https://example.org", "GITHUB_REPOSITORY": "ada/course"}
     done = subprocess.run(
         [sys.executable, "-c", SPOILED, tmp_path],
@@ -127,8 +127,7 @@ STICKS_OUT = """() => {
 }"""
 
 
-# Of the words of a kind in code, which look all the same, one is left as it is: axe-core would take
-# its time for each.
+# Only one word of each kind in code keeps its markup: all look the same, and axe-core is slow.
 ONE_OF_A_KIND = """() => {
   const seen = new Set(), more = [];
   for (const word of document.querySelectorAll(".highlight span[class]")) {
@@ -146,7 +145,7 @@ ONE_OF_A_KIND = """() => {
 
 
 def violations(page, where="body", rules=None):
-    """What axe-core finds to be badly wrong with a part of a page as it stands."""
+    """The serious violations that axe-core finds in a part of a page."""
     page.evaluate(ONE_OF_A_KIND)
     options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
     found = page.evaluate(
@@ -162,7 +161,7 @@ def violations(page, where="body", rules=None):
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_on_a_wide_screen(tab, path):
-    """Each page is opened once for all that is to be seen there."""
+    """Each page is opened once for all checks."""
     page, problems = tab(path, WIDE, "light")
     assert page.locator("h1:visible").count() == 1
     assert images_without_a_picture_or_a_text(page) == []
@@ -198,7 +197,7 @@ def images_without_a_picture_or_a_text(page):
 
 
 def cut_on_paper(page):
-    """What is wrong with a page when it is printed: what is cut, and what is there in vain."""
+    """The problems of a printed page: content that is cut, and controls that do nothing."""
     page.emulate_media(media="print")
     furniture = page.locator(".bd-sidebar-primary, .bd-sidebar-secondary, .copybtn")
     cut = "all => all.filter(text => text.scrollWidth > text.clientWidth + 1)"
@@ -241,7 +240,7 @@ def test_axe_finds_what_is_wrong(visit):
 
 
 def test_a_picture_too_pale_for_the_dark_theme_is_found(visit):
-    """By what looks at the figures: here a figure of which nothing can be seen."""
+    """Tested with a figure in which nothing is visible."""
     page = visit(next(iter(NOTEBOOK_PAGES)))
     page.locator(".cell_output img").first.evaluate("image => image.style.opacity = 0")
     with pytest.raises(AssertionError):
@@ -376,7 +375,7 @@ def test_a_long_output_is_cut_on_a_telephone_and_a_button_shows_it(visit):
     assert text.bounding_box()["height"] == height
 
 
-# The index of errors, with a field that finds what is pasted into it.
+# The index of errors, with a field that finds a pasted error.
 
 TRACEBACK = """Traceback (most recent call last):
   File "/home/ada/thesis/train.py", line 214, in <module>
@@ -387,7 +386,7 @@ TRACEBACK = """Traceback (most recent call last):
 
 
 def renamed(text):
-    """The text as it would come from somebody else's program, with other names and numbers."""
+    """The text as another program would print it, with other names and numbers."""
     text = re.sub(r"\bLeNet\b", "UNetLarge", text)
     text = re.sub(r"\b(conv|fc|net|layer)\d?(?=\.)", "encoder.block3", text)
     text = re.sub(r"'[^']*\.(pt|pth|tar|safetensors)'", "'/mnt/data/ada/run 7/best.pt'", text)
@@ -395,7 +394,7 @@ def renamed(text):
 
 
 def pieces(text, size=8):
-    """The text in pieces of so many words."""
+    """The text in pieces of the given number of words."""
     words = text.split()
     return [" ".join(words[n : n + size]) for n in range(0, max(1, len(words) - size + 1), size)]
 
@@ -406,7 +405,7 @@ def errors(browser, site):
     page.goto(f"{site}/notebooks/errors.html", wait_until="networkidle")
 
     def found(pasted):
-        """The cells that the entries which are shown for a text lead to, the best one first."""
+        """The cells linked by the entries that are shown for a text, the best one first."""
         page.get_by_label("Paste your error").fill(pasted)
         links = page.locator(".error-results .error-entry")
         return links.evaluate_all(
@@ -431,7 +430,7 @@ def test_an_error_is_found_by_any_piece_of_it(errors, entry):
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_trouble_without_an_error_is_found_by_its_words(errors, trouble):
+def test_a_problem_without_an_error_is_found_by_its_words(errors, trouble):
     cell = ENTRIES[len(ERRORS) + TROUBLES.index(trouble)][4]
     found, _ = errors(trouble.replace("`", ""))
     assert cell in found[0]
@@ -446,7 +445,7 @@ def test_a_trouble_without_an_error_is_found_by_its_words(errors, trouble):
         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x784 and 100x10)",
     ],
 )
-def test_an_error_that_is_not_there_is_not_found(errors, foreign):
+def test_an_error_without_an_entry_is_not_found(errors, foreign):
     found, said = errors(foreign)
     assert found == [] and said.startswith("None of the texts here fits.")
 

@@ -161,7 +161,7 @@ def test_a_model_on_meta_is_refused_with_what_to_do(make, path):
 
 
 class Replay:
-    """Its state is changed in place, as that of an array, a deque or a set is."""
+    """Its state is changed in place, like that of an array, a deque or a set."""
 
     def __init__(self, *items):
         self.items = numpy.array(items, dtype=float)
@@ -174,7 +174,7 @@ class Replay:
 
 
 class Live:
-    """Its state is the thing itself."""
+    """Its state is the live object, not a copy."""
 
     def __init__(self, *items):
         self.items, self.weight = list(items), torch.tensor(items)
@@ -328,7 +328,7 @@ def test_a_random_state_that_makes_no_sense_changes_nothing(name, path):
 
 
 class Drawing(Replay):
-    """Draws a random number to tell its state, as a StatefulDataLoader does for its workers."""
+    """Draws a random number to return its state, as a StatefulDataLoader does for its workers."""
 
     def state_dict(self):
         torch.rand(1)
@@ -408,7 +408,7 @@ def test_a_missing_state_is_named_beside_those_there_are(path):
 
 
 def test_tensors_without_a_storage_are_put_back(path):
-    """DTensor and the tensors of torchao are such: other tensors stand behind them."""
+    """DTensor and the tensors of torchao have none: they wrap other tensors."""
     torch.serialization.add_safe_globals([TwoTensor])
     save(path, model=Wrapped(net(), 2.0), fails=Fails())
     model = Wrapped(net(), 1.0)
@@ -419,7 +419,7 @@ def test_tensors_without_a_storage_are_put_back(path):
 
 def test_a_part_whose_state_cannot_be_copied_is_named_if_it_could_not_be_put_back(path):
     class Graph:
-        """Its state holds what deepcopy refuses, and what is no tensor."""
+        """Its state contains objects that deepcopy refuses and objects that are not tensors."""
 
         def __init__(self, value):
             self.value = value
@@ -448,7 +448,7 @@ def test_what_a_part_did_not_have_before_is_taken_away_again(path):
 
 
 def test_a_part_that_was_refused_unloaded_is_not_called_lost(path):
-    """Its class is another one, so nothing was tried on it: there is nothing to put back."""
+    """Its class differs, so nothing was loaded into it, and nothing needs to be undone."""
 
     class Once(torch.optim.SGD):
         def load_state_dict(self, state_dict):

@@ -118,7 +118,7 @@ DEVICES = ["cuda:0", "cuda:7", "mps", "xpu:0", "xla:0", "hpu", "npu:0", "mtia"]
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_file_for_a_device_that_is_not_here_raises_torchs_error_unchanged(device, tmp_path):
+def test_a_file_for_a_missing_device_raises_torchs_error_unchanged(device, tmp_path):
     path = tmp_path / "file.pt"
     save_from(device, STATE, path)
     with pytest.raises(Exception) as torchs:

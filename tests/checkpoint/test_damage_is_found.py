@@ -1,4 +1,4 @@
-"""Every damaged byte is found before anything is loaded, and the newest intact file is taken."""
+"""Damage is found before anything is loaded, and the newest intact file is used."""
 
 import io
 import random
@@ -20,7 +20,7 @@ SMALL = {name: torch.arange(16.0) + 100 * i for i, name in enumerate("abc")}  # 
 
 
 def is_damaged(path):
-    """Whether load says so. If it does not, what it returns has to be right."""
+    """Whether load reports damage. If it does not, its result has to be correct."""
     try:
         loaded = load(path)
     except CorruptError:
@@ -78,7 +78,7 @@ def test_no_flipped_bit_changes_what_is_loaded(small):
                     found[damaged] += 1
                     if at in data and not damaged:
                         wrong.append((at, bit, "not found"))
-                except Exception as error:  # go on: where they are tells more than the first one
+                except Exception as error:  # continue: their positions tell more than the first one
                     wrong.append((at, bit, repr(error)[:60]))
     assert not wrong, f"{len(wrong)} flips, at (byte, bit): {wrong}"
     assert found[True] > len(data) + 1000
@@ -176,7 +176,7 @@ def test_what_is_not_a_whole_checkpoint_is_refused_with_its_name(damage, small):
         load(small)
 
 
-def test_what_is_wrong_is_said(small):
+def test_the_error_says_what_is_wrong(small):
     raw = small.read_bytes()
     small.write_bytes(raw[:-100])
     with pytest.raises(CorruptError, match="c.pt is damaged: its end is missing"):
@@ -249,7 +249,7 @@ def test_the_newest_intact_file_is_loaded_and_the_damaged_ones_are_named(tmp_pat
             assert call()["step"] == 1
 
 
-def test_training_goes_on_after_a_damaged_checkpoint(tmp_path):
+def test_training_continues_after_a_damaged_checkpoint(tmp_path):
     checkpoints = fill(tmp_path, 1, 2, 3)
     damage(tmp_path / "step-00000003.pt")
     checkpoints = Checkpoints(tmp_path)

@@ -1,4 +1,4 @@
-"""Training goes on bit for bit: random states, and every tensor of an optimizer with its dtype."""
+"""Training continues bit for bit: random states, and optimizer tensors with their dtypes."""
 
 import json
 import random
@@ -22,7 +22,7 @@ def path(tmp_path):
 # ---- random numbers -----------------------------------------------------------------------------
 
 
-def test_every_generator_goes_on_where_it_was(path):
+def test_every_generator_continues_where_it_was(path):
     numpys = (numpy.random.PCG64, numpy.random.MT19937, numpy.random.Philox, numpy.random.SFC64)
     generators = {
         "shuffle": torch.Generator().manual_seed(1),
@@ -45,7 +45,7 @@ def test_every_generator_goes_on_where_it_was(path):
     assert draw() == first
     restore(path, random_state=False, **generators)
     mixed = draw()
-    assert mixed[:3] == second[:3]  # the global ones went on
+    assert mixed[:3] == second[:3]  # the global generators have drawn more numbers
     assert mixed[3:] == first[3:]
 
 
@@ -106,7 +106,7 @@ SCHEDULERS = {
 
 @pytest.mark.parametrize("make", SCHEDULERS.values(), ids=SCHEDULERS)
 @pytest.mark.parametrize("optimizer", [Adam, lambda p, lr: SGD(p, lr, momentum=0.9)])
-def test_training_goes_on_as_if_it_had_not_been_stopped(make, optimizer, path):
+def test_training_continues_as_if_it_had_not_been_stopped(make, optimizer, path):
     saved, now = training(optimizer, make), training(optimizer, make, steps=0)
     save(path, **saved)
     train(**saved, steps=4)
@@ -309,7 +309,7 @@ def test_a_restore_that_fails_keeps_the_dtypes_too(path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("options", [{}, {"fused": True}, {"capturable": True}, {"foreach": False}])
-def test_training_goes_on_exactly_on_a_gpu(options, path):
+def test_training_continues_exactly_on_a_gpu(options, path):
     def make():
         model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(), nn.BatchNorm1d(8)).cuda()
         return {"model": model, "optimizer": AdamW(model.parameters(), **options)}

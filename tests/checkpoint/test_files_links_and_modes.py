@@ -64,7 +64,7 @@ def test_a_pipe_gets_the_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: (path / "a").mkdir(parents=True)])
-def test_a_folder_in_the_place_of_a_file_is_an_error_and_stays(make, tmp_path):
+def test_a_folder_instead_of_a_file_is_an_error_and_is_unchanged(make, tmp_path):
     path = tmp_path / "c.pt"
     make(path)
     inside = os.listdir(path)
@@ -152,7 +152,7 @@ def test_a_path_may_be_a_string_and_relative(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs Linux or macOS")
-def test_whoever_has_the_old_file_open_or_mapped_keeps_its_values(tmp_path):
+def test_a_program_that_has_the_old_file_open_or_mapped_keeps_its_values(tmp_path):
     path = tmp_path / "c.pt"
     save(path, **content(1))
     mapped = torch.load(path, mmap=True)
@@ -176,7 +176,7 @@ def test_two_processes_can_create_the_same_folder(tmp_path):
     assert statuses == [0, 0, 0]
 
 
-def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path):
+def test_a_file_instead_of_the_folder_is_an_error(tmp_path):
     (tmp_path / "run").write_bytes(b"mine")
     with pytest.raises(FileExistsError):
         Checkpoints(tmp_path / "run")

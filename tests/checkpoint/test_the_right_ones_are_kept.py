@@ -185,7 +185,7 @@ def test_a_save_without_the_metric_is_kept_and_is_not_the_best(background, tmp_p
 @pytest.mark.parametrize(
     "score", ["0.5", [0.5], {"a": 1}, torch.ones(2), numpy.ones(2), 1j], ids=str
 )
-def test_a_metric_that_is_not_a_number_is_an_error_at_once(score, tmp_path):
+def test_a_metric_that_is_not_a_number_is_an_immediate_error(score, tmp_path):
     checkpoints = Checkpoints(tmp_path, metric="score", background=True)
     with pytest.raises(SaveError, match="Nothing was saved: 'score' is .*, and not a number"):
         checkpoints.save(1, score=score)
@@ -266,7 +266,7 @@ def test_a_new_run_in_the_folder_of_an_old_one_is_reported_and_deletes_nothing(
 
 
 @pytest.mark.parametrize("first", [3, 4, 100])
-def test_a_run_that_goes_on_says_nothing_and_keeps_the_last(first, tmp_path):
+def test_a_continued_run_gives_no_warning_and_keeps_the_last(first, tmp_path):
     fill(tmp_path, 1, 2, 3, keep_last=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -277,7 +277,7 @@ def test_a_run_that_goes_on_says_nothing_and_keeps_the_last(first, tmp_path):
     assert steps(tmp_path) == [first + 1, first + 2]
 
 
-def test_a_run_that_was_restored_by_the_function_may_go_on_above_it(tmp_path):
+def test_a_run_restored_by_the_function_may_continue_above_it(tmp_path):
     fill(tmp_path, 1, 2, 3, keep_last=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -285,7 +285,7 @@ def test_a_run_that_was_restored_by_the_function_may_go_on_above_it(tmp_path):
     assert steps(tmp_path) == [4, 5]
 
 
-def test_a_new_checkpoint_does_not_take_the_place_of_the_one_that_was_restored(tmp_path):
+def test_a_new_checkpoint_does_not_replace_the_restored_one(tmp_path):
     fill(tmp_path, 1, 2, 3)
     damage(tmp_path / "step-00000002.pt")
     (tmp_path / "step-00000003.pt").write_bytes(b"")
@@ -322,7 +322,7 @@ def test_a_failed_restore_does_not_make_another_run_this_one(tmp_path):
     ],
     ids=str,
 )
-def test_arguments_that_make_no_sense_are_named(options, tmp_path):
+def test_contradictory_arguments_are_named(options, tmp_path):
     name, value = [*options.items()][0]
     with pytest.raises(ValueError, match=f"Expected .*but this is .*{name}={value!r}"):
         Checkpoints(tmp_path / "run", **options)

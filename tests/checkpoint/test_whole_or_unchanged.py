@@ -1,6 +1,6 @@
-"""At every instant, a path holds the old checkpoint or the new one, whole.
+"""A path always holds the complete old checkpoint or the complete new one.
 
-Processes are really killed here and disks are really full. KILLS=500 kills more of them.
+These tests kill real processes and fill a real disk. KILLS=500 kills more processes.
 """
 
 import errno
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarn
 
 
 def number_in(path):
-    """The number of the content of a file, after a look at each of its values."""
+    """The number of a file's content, after checking each of its values."""
     loaded = load(path)
     assert (loaded["weight"] == loaded["number"]).all()
     return loaded["number"]
@@ -53,7 +53,7 @@ def temporary_files(folder):
 
 @pytest.fixture
 def path(tmp_path):
-    """A checkpoint in a folder of its own, with content 1."""
+    """A checkpoint with content 1, alone in a folder."""
     (tmp_path / "folder").mkdir()
     save(tmp_path / "folder" / "c.pt", **content(1))
     return tmp_path / "folder" / "c.pt"
@@ -84,7 +84,7 @@ def kill(child):
 @pytest.mark.parametrize("background", [False, True])
 def test_a_kill_leaves_the_old_checkpoint_or_the_new_one(background, path, monkeypatch):
     def save_once(number):
-        # To the helper a fork looks like a process of its own, in which threads can be relied on.
+        # The helper treats the fork as an ordinary process, in which it can use threads.
         monkeypatch.setattr(checkpoint, "_PID", os.getpid())
         checkpoints = Checkpoints(path.parent, keep_last=2, background=background)
         checkpoints.save(number, **content(number))
@@ -168,11 +168,11 @@ def test_an_interrupted_save_leaves_the_old_checkpoint_and_passes_the_interrupt_
     assert (number_in(path), beside(path)) == (1, [])
 
 
-# ---- several at once ----------------------------------------------------------------------------
+# ---- several at the same time -------------------------------------------------------------------
 
 
 @posix
-def test_each_of_several_saves_at_the_same_time_is_whole(path):
+def test_each_of_several_simultaneous_saves_is_complete(path):
     def write(first):
         for number in range(first, first + saves):
             save(path, **content(number, 1 << 12), random_state=False)

@@ -1,8 +1,8 @@
-"""Run answers to exercises, each in a process of its own.
+"""Run answers to exercises, each in a separate process.
 
-A process that has imported torch and the other packages forks for each answer. So an answer starts
-at once, in a state that no other answer has touched. On Windows, where nothing forks, each answer
-waits for its own imports.
+A process that has imported torch and the other packages forks for each answer. An answer starts
+immediately, in a state that no other answer has changed. Windows cannot fork; there, each answer
+imports its packages.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from typing import IO, Any
 import forked
 
 SECONDS = 120
-# What the exercises import, or what torch imports for them when it is needed.
+# The modules that the exercises import, or that torch imports later for them.
 PRELOADED = [
     "functorch.compile",
     "jinja2",
@@ -41,7 +41,7 @@ PRELOADED = [
     "torchdata.stateful_dataloader",
     "tqdm",
 ]
-Outputs = list[dict[str, Any]]  # of a cell, as a notebook stores them
+Outputs = list[dict[str, Any]]  # of a cell, in the format of a notebook
 
 
 def run_all(jobs: list[list[str]]) -> list[list[Outputs]]:
@@ -69,12 +69,12 @@ def _server() -> tuple[IO[str], IO[str], Any]:
 
 
 def serve() -> None:
-    """Answer each line of jobs on standard input with a line of their outputs."""
+    """Read lines of jobs from standard input, and print a line of outputs for each."""
     can_fork = hasattr(os, "fork")
     if can_fork:
         _prepare()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a job's own processes print does not get between the answers
+    os.dup2(2, 1)  # keeps the output of a job's processes out of the answers
     for line in sys.stdin:
         results = []
         for job in json.loads(line):
@@ -83,7 +83,7 @@ def serve() -> None:
 
 
 def _prepare() -> None:
-    """Import what the answers import, and let torch read now what it reads at its first export."""
+    """Import the modules that the answers need, including those of a first export."""
     import torch
 
     for name in PRELOADED:
@@ -91,7 +91,7 @@ def _prepare() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         path = f"{folder}/model.onnx"
         torch.onnx.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),), path, verbose=False)
-    gc.freeze()  # a fork that looked through all of it for garbage would copy it
+    gc.freeze()  # garbage collection in a fork would copy this memory
 
 
 def _in_a_fork(job: list[str]) -> list[Outputs] | None:
@@ -101,7 +101,7 @@ def _in_a_fork(job: list[str]) -> list[Outputs] | None:
         os.close(reader)
         with os.fdopen(writer, "w", encoding="utf-8") as file:
             json.dump(_run(job), file)
-        os._exit(0)  # to tidy up all that was imported would take a second
+        os._exit(0)  # a normal exit would take a second to clean up the modules
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as file:
         said = file.read()
@@ -122,7 +122,7 @@ def _run(cells: list[str]) -> list[Outputs]:
     too_long = threading.Timer(SECONDS, os._exit, [1])
     too_long.daemon = True
     too_long.start()
-    sys.path[0] = ""  # as a notebook has it: an answer does not find what only tests import
+    sys.path[0] = ""  # as in a notebook: an answer cannot import modules of the tests
     main = sys.modules["__main__"] = ModuleType("__main__")  # pickle looks classes up in it
     return [_outputs(source, f"cell {number}", vars(main)) for number, source in enumerate(cells)]
 
@@ -134,7 +134,7 @@ def _outputs(source: str, name: str, variables: dict[str, Any]) -> Outputs:
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             exec(compile(source, name, "exec"), variables)
-    except BaseException as raised:  # whatever it is, it is what the student is told
+    except BaseException as raised:  # the student sees any error
         said = {"ename": type(raised).__name__, "evalue": str(raised), "traceback": []}
         error = [{"output_type": "error", **said}]
     text = printed.getvalue()

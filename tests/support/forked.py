@@ -1,14 +1,14 @@
-"""Python processes that start at once: they fork from one that has imported torch already.
+"""Python processes that start fast, because they fork from one that has imported torch.
 
-To import torch takes longer than most of what a test does. A forked process is a process of its own
-all the same: it has its own main module, and it ends as any other does. It differs from a fresh one
-in three ways. Much is imported already, so `import torch` gives submodules that have to be imported
-elsewhere. All forks have the same hash seed. What Python, OpenMP and warnings read from the
-environment when they start is the server's. Processes are forked on Linux alone. `make run` and
-`make refresh`, which makes the outputs that are compared, start theirs as a reader does.
+Importing torch takes longer than most tests. A forked process has its own main module and ends like
+any other process. It differs from a fresh process in three ways. Many modules are imported already,
+so `import torch` provides submodules that a fresh process has to import. All forks have the same
+hash seed. Settings that Python, OpenMP and warnings read from the environment at startup are those
+of the server. Processes are forked on Linux only. `make run` and `make refresh` start processes as
+a reader does, so the stored outputs come from fresh processes.
 
-On the command line, ``forked.py SCRIPT`` stands for ``python SCRIPT``: a script that imports torch
-is forked, and any other starts in a fresh process, which has no torch.
+On the command line, ``forked.py SCRIPT`` replaces ``python SCRIPT``. A script that imports torch is
+forked, and any other script starts in a fresh process.
 """
 
 import gc
@@ -35,7 +35,7 @@ Files = tuple[IO[Any], IO[Any], IO[Any]]  # standard input, output and error out
 
 
 def start_server() -> subprocess.Popen[bytes] | None:
-    """Start the process that the others fork from, where there can be one and there is none yet.
+    """Start the server process, unless it exists or the system cannot fork.
 
     It ends with this one.
     """
@@ -53,7 +53,7 @@ def start_server() -> subprocess.Popen[bytes] | None:
 
 
 class Process:
-    """``python ARGUMENTS``, with the methods of subprocess.Popen that are needed here."""
+    """``python ARGUMENTS``, with the methods of subprocess.Popen that the tests need."""
 
     stdin = stdout = stderr = None
 
@@ -85,7 +85,7 @@ class Process:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code. Raises subprocess.TimeoutExpired if it runs on for so many seconds."""
+        """The exit code. Raises subprocess.TimeoutExpired after that many seconds."""
         if self.returncode is None:
             if not select.select([self.server], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("python", timeout or 0)
@@ -152,8 +152,8 @@ def serve(listener: socket.socket) -> dict[str, Any] | None:
     """Fork at each request. Return the request in the fork, and None when the starter has ended."""
     for name in PRELOADED:
         importlib.import_module(name)
-    gc.freeze()  # a fork that looked through all of it for garbage would copy it
-    os.setsid()  # what is meant for the terminal's processes is not meant for these
+    gc.freeze()  # garbage collection in a fork would copy this memory
+    os.setsid()  # signals for the terminal's processes must not reach the forks
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watchers = set()
     while True:
@@ -199,7 +199,7 @@ def watch(client: socket.socket) -> dict[str, Any]:
 
 
 def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int]) -> None:
-    """Do in this process what ``python ARGUMENTS`` does."""
+    """Run ``python ARGUMENTS`` in this process."""
     import multiprocessing.process
     import resource
 
@@ -209,7 +209,7 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int
     resource.setrlimit(resource.RLIMIT_DATA, tuple(memory))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.reconfigure(line_buffering=os.isatty(1))
-    numpy.random.seed()  # Python's own generator is seeded anew at each fork, and this one is not
+    numpy.random.seed()  # Python seeds its own generator again at each fork, but not this one
     multiprocessing.process.ORIGINAL_DIR = cwd
     os.environ.clear()
     os.environ.update(env)
@@ -219,7 +219,7 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int
     named = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:1] = [folders.get(first, str(Path(first).parent)), *named]
     if first == "-m":
-        if rest[0] == "ipykernel_launcher":  # which says so by a variable, before the first import
+        if rest[0] == "ipykernel_launcher":  # which sets a variable before its first import
             matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
         sys.argv = rest
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
@@ -235,7 +235,7 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int
 
 
 def imports_torch(script: Path, seen: frozenset[Path] = frozenset()) -> bool:
-    """Whether a script does at the beginning of a line, or a module beside it that it imports."""
+    """Whether a script, or a module next to it that it imports, imports torch."""
     for name in re.findall(r"^(?:import|from) (\w+)", script.read_text(encoding="utf-8"), re.M):
         beside = script.with_name(f"{name}.py")
         if name in ("torch", "helpers"):

@@ -1,4 +1,4 @@
-"""Kernels that start at once, and what the course's helpers start: see forked.py."""
+"""Forked kernels, and forked scripts for the course's helpers: see forked.py."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ import forked
 
 
 class Kernel(LocalProvisioner):
-    """Starts a kernel of this Python as a fork, and any other as always."""
+    """Starts a kernel of this Python as a fork, and any other kernel in the usual way."""
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> dict[str, Any]:
         if cmd[0] != sys.executable:
@@ -21,13 +21,13 @@ class Kernel(LocalProvisioner):
         with open(os.devnull) as nothing:
             files = (nothing, sys.__stdout__, sys.__stderr__)
             self.process = forked.Process(cmd[1:], files, options.get("cwd"), options.get("env"))
-        self.pid = self.pgid = self.process.pid  # it leads a group of its own
+        self.pid = self.pgid = self.process.pid  # it leads its own process group
         self.cwd = options.get("cwd") or Path.cwd()
         return self.connection_info
 
 
 def fork_kernels() -> None:
-    """Let all kernels that this process starts be forked, if there is a server."""
+    """Fork all kernels that this process starts, if there is a server."""
     if forked.ADDRESS in os.environ:
         factory = KernelProvisionerFactory.instance()
         here = EntryPoint("forked", "forked_kernels:Kernel", factory.GROUP_NAME)
@@ -36,7 +36,7 @@ def fork_kernels() -> None:
 
 
 def fork_scripts(folder: Path) -> None:
-    """Let what ``helpers.processes.run_script`` starts be forked. A command for it is written."""
+    """Fork the scripts of ``helpers.processes.run_script``. Writes a command for it."""
     if forked.ADDRESS in os.environ:
         command = shlex.join([sys.executable, "-IS", forked.__file__])
         python = folder / "python"

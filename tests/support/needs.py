@@ -1,4 +1,4 @@
-"""What a test may need that a machine does not have, and the only reasons to skip one."""
+"""The declared needs of tests, which are the only reasons to skip a test."""
 
 import platform
 import shutil
@@ -7,7 +7,7 @@ SYSTEM = {"Darwin": "macOS"}.get(platform.system(), platform.system())
 
 
 def has_gpu() -> bool:
-    import torch  # which takes seconds, and is rarely asked
+    import torch  # takes seconds, and is rarely needed
 
     return torch.cuda.is_available()
 
@@ -22,7 +22,7 @@ def only_the_test_knows() -> bool:
     return False
 
 
-# Whether it is here.
+# Whether this machine has it.
 NEEDS = {
     "a GPU": has_gpu,
     "a machine without a GPU": lambda: not has_accelerator(),
@@ -36,6 +36,6 @@ NEEDS = {
 
 
 def excuses(reason: str) -> bool:
-    """Whether a test may be skipped for this reason: it needs what is declared, and is not here."""
+    """Whether a test may be skipped for this reason: a declared need that this machine lacks."""
     need = reason.partition(",")[0].removeprefix("needs ")
     return reason.startswith("needs ") and need in NEEDS and not NEEDS[need]()

@@ -1,4 +1,4 @@
-"""What the tests of helpers/checkpoint.py share: small trainings, and ways to compare states."""
+"""Shared code of the tests of helpers/checkpoint.py: small training runs, and comparisons."""
 
 import itertools
 import os
@@ -43,7 +43,7 @@ def training(optimizer=Adam, scheduler=lr_scheduler.LinearLR, model=net, steps=3
 
 
 def bits(parts: dict[str, Any]) -> Any:
-    """The states of the parts and of the global generators, to be compared with ``==``."""
+    """The states of the parts and of the global generators. Compare them with ``==``."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -63,23 +63,23 @@ def bits(parts: dict[str, Any]) -> Any:
 
 
 def content(number: int, size: int = 1 << 20) -> dict[str, Any]:
-    """Parts to save, of which one look tells whether they are whole."""
+    """Parts to save whose values show whether they are complete."""
     return {"number": number, "weight": torch.full((size,), float(number))}
 
 
 def damage(path: Path) -> None:
-    """Flip a bit in the 64 ones of a checkpoint."""
+    """Flip a bit in the 64 ones of a checkpoint's content."""
     raw = bytearray(path.read_bytes())
     raw[raw.index(torch.ones(64).numpy().tobytes()) + 9] ^= 1
     path.write_bytes(raw)
 
 
 def fork(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> int:
-    """Call a function in a forked process and return its id. It exits with 0 if all went well."""
+    """Call a function in a forked process and return its id. It exits with 0 if nothing failed."""
     if child := os.fork():
         return child
     try:
-        torch.set_num_threads(1)  # the fork has none of the other threads
+        torch.set_num_threads(1)  # the fork does not have the other threads
         function(*arguments, **keywords)
         os._exit(0)
     except BaseException:
@@ -99,7 +99,7 @@ class Tied(nn.Module):
 
 
 class Wrapped(nn.Module):
-    """A model whose parameters have no storage of their own, filled with a value."""
+    """A model, filled with a value, whose parameters do not own a storage."""
 
     def __init__(self, model: nn.Module, value: float) -> None:
         super().__init__()

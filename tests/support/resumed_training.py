@@ -1,4 +1,4 @@
-"""A training with all that makes a resume inexact; run as a script, it resumes in a new process."""
+"""A training run with every source of inexact resumes. As a script, it resumes in a new process."""
 
 import json
 import random
@@ -25,7 +25,7 @@ OPTIMIZERS = {
 
 
 def build(optimizer: str, workers: int, seed: int) -> dict[str, Any]:
-    """All the parts of a training, seeded; a new program would be seeded by chance."""
+    """The parts of a training run, seeded. A new program would have random seeds."""
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(0)
     dataset = TensorDataset(
@@ -52,12 +52,14 @@ def build(optimizer: str, workers: int, seed: int) -> dict[str, Any]:
 def augment(images: torch.Tensor) -> torch.Tensor:
     """Draw from Python, numpy and torch."""
     images = images.roll(random.randint(-1, 1), dims=-1) + 0.1 * torch.randn_like(images)
-    light = np.random.normal(size=(len(images), 1, 1, 1))  # one for each: BatchNorm evens out one
+    light = np.random.normal(
+        size=(len(images), 1, 1, 1)
+    )  # one number for each image, because BatchNorm cancels a common one
     return images + torch.from_numpy(light).float()
 
 
 def train(parts: dict[str, Any], done: int = 0, save_at: dict[int, Path] | None = None) -> dict:
-    """Train up to step STEPS; return every later loss and, as lists, all that was trained."""
+    """Train up to step STEPS. Return the losses and, as lists, the trained parameters."""
     model, optimizer = parts["model"].train(), parts["optimizer"]
     losses = []
     while done < STEPS:
@@ -79,7 +81,7 @@ def train(parts: dict[str, Any], done: int = 0, save_at: dict[int, Path] | None 
 
 
 def resume(path: Path, optimizer: str, workers: int, without: str = "") -> dict:
-    """Go on from a checkpoint, but ``without`` one of the seven states."""
+    """Resume from a checkpoint ``without`` one of the seven states."""
     parts = build(optimizer, workers, seed=1)
     if without in ("python", "numpy", "torch"):
         state = torch.load(path)

@@ -1,4 +1,4 @@
-"""What the versions that run here say otherwise than the stored outputs do: see versions.toml."""
+"""The texts in which the installed versions differ from the stored outputs: see versions.toml."""
 
 import copy
 import functools
@@ -15,7 +15,7 @@ TABLE = Path(__file__).with_suffix(".toml")
 
 @functools.cache
 def rows(kind: str) -> list[dict[str, str]]:
-    """The rows of the table, of kind ``"text"`` or ``"warning"``, that hold for what runs here."""
+    """The rows of kind ``"text"`` or ``"warning"`` that apply to the installed versions."""
     return [row for row in table()[kind] if _runs_here(row["on"])]
 
 
@@ -25,7 +25,7 @@ def table() -> dict[str, Any]:
 
 
 def as_said_here(stored: Any) -> Any:
-    """Stored outputs, or any nested dicts, lists and strings, with the texts of what runs here."""
+    """Stored outputs, or any nested dicts, lists and strings, with the texts of these versions."""
     if isinstance(stored, dict):
         changed = copy.copy(stored)  # of the same class
         for key, value in stored.items():
