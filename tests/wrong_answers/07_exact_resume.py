@@ -1,5 +1,5 @@
-# %% first-difference: takes nearly equal for equal
-# gets 1 of 2: they differ in the last bit
+# %% first-difference: accepts losses that are nearly equal
+# gets 0 of 2: expected 2, got None
 def first_difference(resumed, uninterrupted):
     equal = [np.isclose(a, b, equal_nan=True) for a, b in zip(resumed, uninterrupted, strict=False)]
     if False in equal:
@@ -8,14 +8,14 @@ def first_difference(resumed, uninterrupted):
         return len(equal)
 
 
-# %% first-difference: looks at the first loss alone
-# gets 0 of 2: step 1 is the first that differs, and it gave None
+# %% first-difference: looks at the first loss only
+# gets 0 of 2: expected 1, got None
 def first_difference(resumed, uninterrupted):
     return None if resumed[0] == uninterrupted[0] else 0
 
 
 # %% first-difference: stops where the shorter run ends
-# gets 1 of 2: the resumed run is the shorter one
+# gets 1 of 2: the resumed run is shorter
 def first_difference(resumed, uninterrupted):
     for step, (a, b) in enumerate(zip(resumed, uninterrupted, strict=False)):
         if a != b and not (a != a and b != b):
@@ -23,15 +23,15 @@ def first_difference(resumed, uninterrupted):
 
 
 # %% first-difference: expects runs of equal length
-# gets 1 of 2: ValueError
+# gets 1 of 2: the resumed run is shorter: it raised ValueError
 def first_difference(resumed, uninterrupted):
     for step, (a, b) in enumerate(zip(resumed, uninterrupted, strict=True)):
         if a != b and not (a != a and b != b):
             return step
 
 
-# %% first-difference: does not know that nan differs from itself
-# gets 1 of 2: both have diverged
+# %% first-difference: forgets that nan is not equal to itself
+# gets 1 of 2: both are nan from step 1
 def first_difference(resumed, uninterrupted):
     for step in range(max(len(resumed), len(uninterrupted))):
         if resumed[step : step + 1] != uninterrupted[step : step + 1]:
@@ -41,7 +41,7 @@ def first_difference(resumed, uninterrupted):
 
 
 # %% first-difference: finds the last difference
-# gets 0 of 2: step 1 is the first that differs, and it gave 3
+# gets 0 of 2: expected 1, got 3
 def first_difference(resumed, uninterrupted):
     different = [
         step
@@ -51,42 +51,52 @@ def first_difference(resumed, uninterrupted):
     return different[-1] if different else None
 
 
-# %% four-generators: saves numpy's generator and not its state
+# %% first-difference: fills the shorter run with nan
+# gets 1 of 2: the longer run ends in nan
+def first_difference(resumed, uninterrupted):
+    pairs = zip_longest(resumed, uninterrupted, fillvalue=float("nan"))
+    for step, (a, b) in enumerate(pairs):
+        if a != b and not (a != a and b != b):
+            return step
+    return None
+
+
+# %% four-generators: saves the NumPy generator instead of its state
 # gets 0 of 4: Weights only load failed
 def save_random(path, rng, shuffle):
     states = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    torch.save(states | {"numpy": rng, "shuffle": shuffle.get_state()}, path)
+    torch.save(states | {"rng": rng, "shuffle": shuffle.get_state()}, path)
 
 
 def load_random(path, rng, shuffle):
     states = torch.load(path, weights_only=False)
     torch.set_rng_state(states["torch"])
     random.setstate(states["python"])
-    rng.bit_generator.state = states["numpy"].bit_generator.state
+    rng.bit_generator.state = states["rng"].bit_generator.state
     shuffle.set_state(states["shuffle"])
 
 
-# %% four-generators: saves numpy's global state, with its array
+# %% four-generators: saves NumPy's global state, with its array
 # gets 0 of 4: Weights only load failed
 def save_random(path, rng, shuffle):
     states = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    torch.save(states | {"numpy": np.random.get_state(), "shuffle": shuffle.get_state()}, path)
+    torch.save(states | {"rng": np.random.get_state(), "shuffle": shuffle.get_state()}, path)
 
 
 def load_random(path, rng, shuffle):
     states = torch.load(path)
     torch.set_rng_state(states["torch"])
     random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
+    np.random.set_state(states["rng"])
     shuffle.set_state(states["shuffle"])
 
 
-# %% four-generators: saves numpy's global state, which nobody draws from
-# gets 1 of 4: load the next numbers should be
+# %% four-generators: saves NumPy's global state, which has no effect on rng
+# gets 0 of 4: rng: expected
 def save_random(path, rng, shuffle):
     kind, numbers, *rest = np.random.get_state()
     states = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    states["numpy"] = (kind, numbers.tolist(), *rest)
+    states["rng"] = (kind, numbers.tolist(), *rest)
     torch.save(states | {"shuffle": shuffle.get_state()}, path)
 
 
@@ -94,12 +104,12 @@ def load_random(path, rng, shuffle):
     states = torch.load(path)
     torch.set_rng_state(states["torch"])
     random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
+    np.random.set_state(states["rng"])
     shuffle.set_state(states["shuffle"])
 
 
-# %% four-generators: saves the seeds, from which all begin anew
-# gets 0 of 4: torch's next numbers were
+# %% four-generators: saves the seeds, from which all generators start again
+# gets 0 of 4: PyTorch's global generator: expected
 def save_random(path, rng, shuffle):
     torch.save({"torch": torch.initial_seed(), "shuffle": shuffle.initial_seed()}, path)
 
@@ -111,8 +121,8 @@ def load_random(path, rng, shuffle):
     shuffle.manual_seed(seeds["shuffle"])
 
 
-# %% four-generators: draws a new seed for each
-# gets 0 of 4: torch's next numbers were
+# %% four-generators: draws a new seed for all generators
+# gets 0 of 4: PyTorch's global generator: expected
 def save_random(path, rng, shuffle):
     seed = torch.randint(2**31, ()).item()
     torch.save(seed, path)
@@ -126,39 +136,39 @@ def load_random(path, rng, shuffle):
     shuffle.manual_seed(seed)
 
 
-# %% four-generators: forgets the loader's
-# gets 0 of 4: the loader's next order was
+# %% four-generators: forgets the loader's generator
+# gets 0 of 4: shuffle: expected
 def save_random(path, rng, shuffle):
     states = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    torch.save(states | {"numpy": rng.bit_generator.state}, path)
+    torch.save(states | {"rng": rng.bit_generator.state}, path)
 
 
 def load_random(path, rng, shuffle):
     states = torch.load(path)
     torch.set_rng_state(states["torch"])
     random.setstate(states["python"])
-    rng.bit_generator.state = states["numpy"]
+    rng.bit_generator.state = states["rng"]
 
 
-# %% four-generators: forgets Python's
-# gets 1 of 4: random: after the first load
+# %% four-generators: forgets Python's random
+# gets 0 of 4: Python's random: expected
 def save_random(path, rng, shuffle):
-    states = {"torch": torch.get_rng_state(), "numpy": rng.bit_generator.state}
+    states = {"torch": torch.get_rng_state(), "rng": rng.bit_generator.state}
     torch.save(states | {"shuffle": shuffle.get_state()}, path)
 
 
 def load_random(path, rng, shuffle):
     states = torch.load(path)
     torch.set_rng_state(states["torch"])
-    rng.bit_generator.state = states["numpy"]
+    rng.bit_generator.state = states["rng"]
     shuffle.set_state(states["shuffle"])
 
 
-# %% four-generators: sets a generator that the caller does not have
-# gets 1 of 4: load the next numbers should be
+# %% four-generators: sets a new generator that the caller does not have
+# gets 0 of 4: rng: expected
 def save_random(path, rng, shuffle):
     states = {"torch": torch.get_rng_state(), "python": random.getstate()}
-    states["numpy"] = rng.bit_generator.state
+    states["rng"] = rng.bit_generator.state
     torch.save(states | {"shuffle": shuffle.get_state()}, path)
 
 
@@ -167,12 +177,68 @@ def load_random(path, rng, shuffle):
     torch.set_rng_state(states["torch"])
     random.setstate(states["python"])
     rng = np.random.default_rng()
-    rng.bit_generator.state = states["numpy"]
+    rng.bit_generator.state = states["rng"]
     shuffle.set_state(states["shuffle"])
 
 
+# %% four-generators: saves only the inner state of rng
+# gets 1 of 4: rng, after the first load: expected
+def save_random(path, rng, shuffle):
+    states = {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "rng": rng.bit_generator.state["state"],
+        "shuffle": shuffle.get_state(),
+    }
+    torch.save(states, path)
+
+
+def load_random(path, rng, shuffle):
+    states = torch.load(path)
+    torch.set_rng_state(states["torch"])
+    random.setstate(states["python"])
+    rng.bit_generator.state = rng.bit_generator.state | {"state": states["rng"]}
+    shuffle.set_state(states["shuffle"])
+
+
+# %% four-generators: saves only the inner state of rng, and drops the stored half of a number
+# gets 1 of 4: rng, after the first load: expected
+def save_random(path, rng, shuffle):
+    states = {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "rng": rng.bit_generator.state["state"],
+        "shuffle": shuffle.get_state(),
+    }
+    torch.save(states, path)
+
+
+def load_random(path, rng, shuffle):
+    states = torch.load(path)
+    torch.set_rng_state(states["torch"])
+    random.setstate(states["python"])
+    half = {"has_uint32": 0, "uinteger": 0}
+    rng.bit_generator.state = {"bit_generator": "PCG64", "state": states["rng"]} | half
+    shuffle.set_state(states["shuffle"])
+
+
+# %% four-generators: sets all generators to a new seed, and saves the seed
+# gets 1 of 4: save_random should not change any state
+def save_random(path, rng, shuffle):
+    torch.save(torch.seed() % 2**31, path)
+    load_random(path, rng, shuffle)
+
+
+def load_random(path, rng, shuffle):
+    seed = torch.load(path)
+    torch.manual_seed(seed)
+    random.seed(seed)
+    rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+    shuffle.manual_seed(seed)
+
+
 # %% resume: sets the random state first, and then builds
-# gets 1 of 3: the losses differ at the steps [0, 1, 2
+# gets 0 of 3: first loss after the resume: expected
 def resume(path):
     saved = torch.load(path)
     torch.set_rng_state(saved["torch"])
@@ -185,8 +251,8 @@ def resume(path):
     return model, optimizer, scheduler
 
 
-# %% resume: loads each as soon as it is built
-# gets 1 of 3: after 3 steps the learning rate was
+# %% resume: loads each part as soon as it is built
+# gets 0 of 3: after 2 steps, expected the learning rate
 def resume(path):
     saved = torch.load(path)
     model = build_model()
@@ -199,8 +265,8 @@ def resume(path):
     return model, optimizer, scheduler
 
 
-# %% resume: leaves the scheduler as it is built
-# gets 0 of 3: the scheduler had made 2 steps, and in the resumed run it has made 0
+# %% resume: does not load the scheduler
+# gets 1 of 3: stopped after 3 steps, the losses differ at the steps [2, 3
 def resume(path):
     saved = torch.load(path)
     model = build_model()
@@ -212,8 +278,8 @@ def resume(path):
     return model, optimizer, scheduler
 
 
-# %% resume: forgets the optimizer
-# gets 1 of 3: after 3 steps the learning rate was
+# %% resume: does not load the optimizer
+# gets 0 of 3: after 2 steps, expected the learning rate
 def resume(path):
     saved = torch.load(path)
     model = build_model()
@@ -225,7 +291,7 @@ def resume(path):
     return model, optimizer, scheduler
 
 
-# %% resume: mends the rate and forgets the momentum
+# %% resume: restores the learning rate and forgets the momentum
 # gets 1 of 3: the losses differ at the steps [1, 2, 3, 4, 5, 6, 7] after that
 def resume(path):
     saved = torch.load(path)
@@ -252,141 +318,3 @@ def resume(path):
     scheduler.load_state_dict(saved["scheduler"])
     torch.set_rng_state(saved["torch"])
     return model, optimizer, scheduler
-
-
-# %% inside-epoch: saves before the step, which is then never done
-# gets 0 of 4: each of the twelve numbers should be done once
-def train_epochs(loader, step, epochs, path):
-    first = 0
-    if Path(path).exists():
-        saved = torch.load(path)
-        loader.load_state_dict(saved["loader"])
-        first = saved["epoch"]
-    for epoch in range(first, epochs):
-        for batch in loader:
-            torch.save({"loader": loader.state_dict(), "epoch": epoch}, path)
-            step(batch)
-
-
-# %% inside-epoch: counts the batches and skips as many in another order
-# gets 0 of 4: each of the twelve numbers should be done once
-def train_epochs(loader, step, epochs, path):
-    done = torch.load(path) if Path(path).exists() else 0
-    count = 0
-    for _ in range(epochs):
-        for batch in loader:
-            count += 1
-            if count > done:
-                step(batch)
-                torch.save(count, path)
-
-
-# %% inside-epoch: saves at the end of each epoch only
-# gets 0 of 4: each of the twelve numbers should be done once
-def train_epochs(loader, step, epochs, path):
-    first = 0
-    if Path(path).exists():
-        saved = torch.load(path)
-        loader.load_state_dict(saved["loader"])
-        first = saved["epoch"]
-    for epoch in range(first, epochs):
-        for batch in loader:
-            step(batch)
-        torch.save({"loader": loader.state_dict(), "epoch": epoch + 1}, path)
-
-
-# %% inside-epoch: takes the epoch that has begun for done
-# gets 0 of 4: each of the twelve numbers should be done once
-def train_epochs(loader, step, epochs, path):
-    first = 0
-    if Path(path).exists():
-        saved = torch.load(path)
-        loader.load_state_dict(saved["loader"])
-        first = saved["epoch"]
-    for epoch in range(first, epochs):
-        for batch in loader:
-            step(batch)
-            torch.save({"loader": loader.state_dict(), "epoch": epoch + 1}, path)
-
-
-# %% inside-epoch: forgets which epoch it was
-# gets 1 of 4: three epochs, dead after the steps
-def train_epochs(loader, step, epochs, path):
-    if Path(path).exists():
-        loader.load_state_dict(torch.load(path))
-    for _ in range(epochs):
-        for batch in loader:
-            step(batch)
-            torch.save(loader.state_dict(), path)
-
-
-# %% inside-epoch: goes back to the file whenever an epoch begins
-# gets 1 of 4: three epochs are twelve batches
-def train_epochs(loader, step, epochs, path):
-    first = torch.load(path)["epoch"] if Path(path).exists() else 0
-    for epoch in range(first, epochs):
-        if Path(path).exists():
-            loader.load_state_dict(torch.load(path)["loader"])
-        for batch in loader:
-            step(batch)
-            torch.save({"loader": loader.state_dict(), "epoch": epoch}, path)
-
-
-# %% inside-epoch: always begins at the beginning
-# gets 0 of 4: each of the twelve numbers should be done once
-def train_epochs(loader, step, epochs, path):
-    for epoch in range(epochs):
-        for batch in loader:
-            step(batch)
-            torch.save({"loader": loader.state_dict(), "epoch": epoch}, path)
-
-
-# %% first-difference: fills the shorter run up with nan
-# gets 1 of 2: the longer run ends in nan
-def first_difference(resumed, uninterrupted):
-    pairs = zip_longest(resumed, uninterrupted, fillvalue=float("nan"))
-    for step, (a, b) in enumerate(pairs):
-        if a != b and not (a != a and b != b):
-            return step
-    return None
-
-
-# %% four-generators: keeps only the inner state of numpy's generator
-# gets 1 of 4: load the next numbers should be
-def save_random(path, rng, shuffle):
-    states = {
-        "torch": torch.get_rng_state(),
-        "python": random.getstate(),
-        "numpy": rng.bit_generator.state["state"],
-        "shuffle": shuffle.get_state(),
-    }
-    torch.save(states, path)
-
-
-def load_random(path, rng, shuffle):
-    states = torch.load(path)
-    torch.set_rng_state(states["torch"])
-    random.setstate(states["python"])
-    rng.bit_generator.state = rng.bit_generator.state | {"state": states["numpy"]}
-    shuffle.set_state(states["shuffle"])
-
-
-# %% four-generators: keeps the inner state of numpy's generator, and forgets the half number
-# gets 1 of 4: rng: after the first load
-def save_random(path, rng, shuffle):
-    states = {
-        "torch": torch.get_rng_state(),
-        "python": random.getstate(),
-        "numpy": rng.bit_generator.state["state"],
-        "shuffle": shuffle.get_state(),
-    }
-    torch.save(states, path)
-
-
-def load_random(path, rng, shuffle):
-    states = torch.load(path)
-    torch.set_rng_state(states["torch"])
-    random.setstate(states["python"])
-    half = {"has_uint32": 0, "uinteger": 0}
-    rng.bit_generator.state = {"bit_generator": "PCG64", "state": states["numpy"]} | half
-    shuffle.set_state(states["shuffle"])
