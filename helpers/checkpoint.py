@@ -323,7 +323,8 @@ def _write(path: Path, state: dict[str, Any]) -> None:  # beside the target, the
     now = "The previous file, if there is one, is unchanged."
     try:
         if path.exists() and not path.is_file():  # a device or a pipe, or by mistake a folder
-            return torch.save(state, path)
+            with path.open("wb") as file:  # given a path, torch hides why a write fails
+                return torch.save(state, file)
         with temporary.open("x+b") as file:
             if target.exists():
                 target.open("r+b").close()  # raises PermissionError if the file is read-only
@@ -338,8 +339,7 @@ def _write(path: Path, state: dict[str, Any]) -> None:  # beside the target, the
         if isinstance(error, FileNotFoundError) and not os.path.isdir(target.parent):
             reason = f"there is no folder {target.parent.name!r}"
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            found: list[Any] = []
-            _map(state, found.append)
+            _map(state, (found := list[Any]()).append)
             own = [t for t in found if type(t) in (Tensor, nn.Parameter)]
             own = [t.untyped_storage() for t in own if t.layout is torch.strided]
             sizes = {storage.data_ptr(): storage.nbytes() for storage in own}

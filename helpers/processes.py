@@ -21,7 +21,11 @@ Finished = tuple[subprocess.CompletedProcess[str], Path]  # the result of a run,
 
 
 class ScriptError(RuntimeError):
-    """A script failed. The message is its error, word for word; a note holds the traceback."""
+    """A script failed. The message is its error, word for word. Its cause has the traceback."""
+
+
+class _ScriptTraceback(Exception):
+    """The traceback of another process as text, as in ``concurrent.futures``."""
 
 
 def run_script(path: str | Path, *arguments: str, env: dict[str, str] | None = None) -> None:
@@ -106,9 +110,7 @@ def run_ranks(number: int, path: str | Path, *arguments: str) -> None:
         ]
         if killed:
             raise ScriptError(f"Rank {killed[0]} of {Path(path).name} was killed.") from None
-        failure = ScriptError(str(error).strip().splitlines()[-1])
-        failure.add_note(str(error).strip())
-        raise failure from None
+        raise ScriptError(str(error).strip().splitlines()[-1]) from error
 
 
 def _run_rank(
@@ -156,7 +158,5 @@ def _show(finished: Finished) -> None:
             raise ScriptError(
                 f"{script.name} ended with exit status {done.returncode}\n{errors}".strip()
             )
-        failure = ScriptError(_FRAMES.sub("", error, count=1).strip())
-        failure.add_note(errors.strip())  # a full traceback shows it, with the line of the script
-        raise failure
+        raise ScriptError(_FRAMES.sub("", error, count=1).strip()) from _ScriptTraceback(errors)
     print(errors, end="", file=sys.stderr)

@@ -160,14 +160,16 @@ def test_an_intended_error_leaves_the_next_one_its_traceback(tmp_path):
     assert "----> 1 1 / 0" in shown
 
 
-def test_a_script_that_fails_shows_its_own_line(tmp_path):
+@pytest.mark.parametrize("tags", [[], ["raises-exception"]], ids=["not tagged", "tagged"])
+def test_a_script_that_fails_shows_its_own_line_unless_the_notebook_intends_it(tags, tmp_path):
     (tmp_path / "train.py").write_text("epochs = {}\nprint(epochs['first'])\n")
     cell = "from helpers import processes\nprocesses.run_script({!r})".format(
         str(tmp_path / "train.py")
     )
+    nbformat.write(notebook_with(cell, tags), tmp_path / "notebook.ipynb")
     shown = run_cells(tmp_path, ENTER, cell)
-    assert "line 2, in <module>" in shown
-    assert shown.rstrip().splitlines()[-1].startswith("KeyError: 'first'"), shown
+    assert ("line 2, in <module>" in shown) == (not tags)
+    assert shown.rstrip().splitlines()[-1] == "ScriptError: KeyError: 'first'"
 
 
 def test_in_a_notebook_a_warning_is_its_text_alone(tmp_path):

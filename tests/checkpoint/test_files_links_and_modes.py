@@ -35,20 +35,31 @@ def link():
 # ---- special files ------------------------------------------------------------------------------
 
 
+def device_like(name: str, folder: Path) -> Path:
+    """A device, or for root a copy of it, because root could replace the one of the system."""
+    if os.geteuid() != 0:
+        return Path(name)
+    device = folder / "device"
+    try:
+        os.mknod(device, 0o666 | stat.S_IFCHR, os.stat(name).st_rdev)
+        device.open("wb").close()
+    except PermissionError:
+        pytest.skip("needs root that makes devices, or a user")
+    return device
+
+
 @posix
 def test_the_null_device_takes_a_checkpoint_and_stays_what_it_is(tmp_path):
-    """Root could replace /dev/null for the whole system, and so gets another one to try it on."""
-    device = Path("/dev/null")
-    if os.geteuid() == 0:
-        device = tmp_path / "null"
-        try:
-            os.mknod(device, 0o666 | stat.S_IFCHR, os.stat("/dev/null").st_rdev)
-            device.open("wb").close()
-        except PermissionError:
-            pytest.skip("needs root that makes devices, or a user")
+    device = device_like("/dev/null", tmp_path)
     save(device, v=1)
     assert stat.S_ISCHR(device.stat().st_mode)
     assert list(tmp_path.iterdir()) in ([], [device])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_full_device_is_reported_as_full(tmp_path):
+    with pytest.raises(SaveError, match="No space left on device for .* bytes of tensors"):
+        save(device_like("/dev/full", tmp_path), **content(1))
 
 
 @posix
