@@ -8,5 +8,5 @@ plots         figures in one style
 workspace     a temporary folder to work in
 processes     a script in a separate process, or in several
 inspection    identify a file without loading it
-devices       the accelerator, or a file that looks as if one had saved it
+devices       files that were saved on a GPU, or look as if they were
 """

@@ -1,4 +1,4 @@
-"""The accelerator of this machine, and files that were saved on one or look as if they were."""
+"""Files that were saved on a GPU, or look as if they were."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +9,6 @@ import torch
 FILES = Path(__file__).with_name("files")
 
 _locations: dict[int, str] = {}  # the device to write for each storage, while save_from runs
-
-
-def best() -> torch.device:
-    """The current accelerator (CUDA, MPS, XPU, …), or the CPU where there is none."""
-    # Without check_available, torch returns the device it was built for, even if there is none.
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def save_from(

@@ -27,8 +27,7 @@ def enter() -> None:
 
     torch computes with one thread in this process and in scripts started from it, unless
     OMP_NUM_THREADS is set. The course's networks are so small that several threads mostly wait for
-    each other. On two cores that were also running another program, notebook 9 took 99 s instead
-    of 14 s with several threads.
+    each other. On two busy cores, a notebook took 99 s with several threads instead of 14 s.
 
     A second call deletes the folder of the first call and creates a new one.
     """
@@ -38,9 +37,7 @@ def enter() -> None:
     os.chdir(_folder.name)
     # A spawned worker needs this to find modules. The kernel has "", which is another folder there.
     sys.path.insert(0, os.getcwd())  # resolved: on macOS, the path contains a link
-    threads = os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # may be a list, with one number for each level
+    threads = os.environ.setdefault("OMP_NUM_THREADS", "1")  # a list has a number for each level
     torch.set_num_threads(int(threads.partition(",")[0]))
     # torch creates this folder when the first optimizer is built, and does not delete it.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name

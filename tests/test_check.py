@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 
 import check_machine as check
 
@@ -63,3 +64,10 @@ def test_failed_checks_are_counted(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "1 check failed." in printed
     assert "kernel" not in printed  # nothing that would need the packages is tried
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
+def test_a_cuda_build_without_a_gpu_has_no_accelerator(monkeypatch):
+    cuda = torch.device("cuda")
+    monkeypatch.setattr(torch._C, "_accelerator_getAccelerator", lambda: cuda)
+    assert check.accelerator().found == "none, and none is needed"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from helpers.devices import best, save_from
+from helpers.devices import save_from
 
 
 @pytest.fixture
@@ -14,24 +14,6 @@ def tags(path):
     found = []
     torch.load(path, map_location=lambda storage, location: found.append(location) or storage)
     return found
-
-
-def test_the_best_device_can_be_used():
-    device = best()
-    assert isinstance(device, torch.device)
-    assert torch.ones(2, device=device).sum() == 2
-
-
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
-def test_without_an_accelerator_the_best_device_is_the_cpu():
-    assert best() == torch.device("cpu")
-
-
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
-def test_the_best_device_of_a_cuda_build_without_a_gpu_is_the_cpu(monkeypatch):
-    cuda = torch.device("cuda")
-    monkeypatch.setattr(torch._C, "_accelerator_getAccelerator", lambda: cuda)
-    assert best() == torch.device("cpu")
 
 
 def test_the_file_says_that_its_tensors_were_on_the_device(state, tmp_path):
