@@ -37,8 +37,8 @@ def enter() -> None:
     os.chdir(_folder.name)
     # A spawned worker needs this to find modules. The kernel has "", which is another folder there.
     sys.path.insert(0, os.getcwd())  # resolved: on macOS, the path contains a link
-    threads = os.environ.setdefault("OMP_NUM_THREADS", "1")  # a list has a number for each level
-    torch.set_num_threads(int(threads.partition(",")[0]))
+    threads = os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS") or "1"
+    torch.set_num_threads(int(threads.partition(",")[0]))  # a list has a number for each level
     # torch creates this folder when the first optimizer is built, and does not delete it.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name
     warnings.formatwarning = _one_line

@@ -177,7 +177,7 @@ def test_in_a_notebook_a_warning_is_its_text_alone(tmp_path):
     assert shown == ["UserWarning: keep a copy"]
 
 
-@pytest.mark.parametrize(("variable", "threads"), [(None, 1), ("2", 2)])
+@pytest.mark.parametrize(("variable", "threads"), [(None, 1), ("", 1), ("2", 2), ("2,1", 2)])
 def test_torch_computes_with_one_thread_unless_a_variable_sets_another_number(
     variable, threads, tmp_path
 ):
@@ -190,5 +190,7 @@ workspace.enter()
 print(torch.get_num_threads(), flush=True)
 subprocess.run([sys.executable, "-c", "import torch; print(torch.get_num_threads())"])
 """
-    done = forked.run("-c", code, env=env | ({"OMP_NUM_THREADS": variable} if variable else {}))
+    done = forked.run(
+        "-c", code, env=env | ({} if variable is None else {"OMP_NUM_THREADS": variable})
+    )
     assert done.stdout.split() == [str(threads)] * 2, done.stderr
