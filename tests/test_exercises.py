@@ -1,18 +1,21 @@
 """The exercises, and that their tests tell right answers from wrong ones.
 
-The wrong answers stand in tests/wrong_answers, a file for each notebook: mistakes that people make,
-each with the points that are left and with what the student is told.
+The wrong answers are in tests/wrong_answers, one file for each notebook. Each is a mistake that
+people make, with the points that it still gets and with a part of the message that the student
+sees. The first wrong answer to each exercise is the central mistake, and its message comes from the
+visible test: without it, a student who works alone would believe that the answer is right.
 """
 
 import functools
-import itertools
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_notebook
 
 import needs
 import versions
@@ -28,7 +31,7 @@ HEAD = re.compile(
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer to one exercise: what it gets, and what the student is then told."""
+    """An answer to an exercise: the points that it gets, and a part of what the student sees."""
 
     notebook: str
     exercise: str
@@ -41,14 +44,28 @@ class Answer:
         return f"{self.notebook}-{self.exercise}-{self.mistake.replace(' ', '-')}"
 
 
+@dataclass(frozen=True)
+class Graded:
+    """The points for an answer, and the text below each of its cells."""
+
+    points: float
+    solution: str
+    visible: str
+    hidden: str
+
+    @property
+    def told(self) -> str:
+        return "\n".join(text for text in (self.solution, self.visible, self.hidden) if text)
+
+
 def cells(name: str, version: str = "source") -> dict[str, NotebookNode]:
-    """The cells that nbgrader knows, by their id."""
+    """The cells with an nbgrader id, by that id."""
     notebook = nbformat.read(EXERCISES / version / name / f"{name}.ipynb", as_version=4)
     return {c.metadata.nbgrader.grade_id: c for c in notebook.cells if "nbgrader" in c.metadata}
 
 
 def exercises(name: str) -> dict[str, int]:
-    """Each exercise of a notebook, and the points that it gives."""
+    """Each exercise of a notebook, and its points."""
     found = cells(name)
     return {
         key: sum(found[f"{key}-{part}"].metadata.nbgrader.points for part in ("check", "hidden"))
@@ -79,9 +96,9 @@ def answers(name: str) -> list[Answer]:
 
 
 @functools.cache
-def graded(name: str) -> dict[Answer, tuple[float, str]]:
-    """The points that each answer gets, and what it is told."""
-    from nbgrader.utils import determine_grade, is_grade  # here, since it takes seconds
+def graded(name: str) -> dict[Answer, Graded]:
+    """Each answer to the exercises of a notebook, graded."""
+    from nbgrader.utils import determine_grade, is_grade  # here, because it takes seconds
 
     given, todo = cells(name), answers(name)
     jobs = []
@@ -90,7 +107,7 @@ def graded(name: str) -> dict[Answer, tuple[float, str]]:
         jobs.append([given["setup"].source, answer.source, *tests])
     found = {}
     for answer, (setup, *rest) in zip(todo, run_all(jobs), strict=True):
-        assert setup == [], f"the first cell says something: {setup}"
+        assert setup == [], f"the first cell prints something: {setup}"
         solution, *tests = [given[answer.exercise + part] for part in ("", "-check", "-hidden")]
         points = 0.0
         for cell, outputs in zip((solution, *tests), rest, strict=True):
@@ -98,28 +115,75 @@ def graded(name: str) -> dict[Answer, tuple[float, str]]:
                 cell.source, metadata=cell.metadata, outputs=nbformat.from_dict(outputs)
             )
             points += determine_grade(run)[0] if is_grade(run) else 0
-        texts = []
-        for output in itertools.chain(*rest):
-            is_error = output["output_type"] == "error"
-            text = f"{output['ename']}: {output['evalue']}" if is_error else output["text"]
-            texts.append(text)
-        found[answer] = points, "\n".join(texts)
+        found[answer] = Graded(points, *["\n".join(map(said, outputs)) for outputs in rest])
     return found
+
+
+def said(output: dict[str, Any]) -> str:
+    if output["output_type"] == "error":
+        return f"{output['ename']}: {output['evalue']}"
+    return output["text"]
 
 
 ALL = [answer for name in NAMES for answer in answers(name)]
 
 
-@pytest.mark.parametrize("answer", ALL, ids=str)
-def test_an_answer_gets_the_points_it_deserves_and_is_told_why(answer):
-    supported = systems(ROOT / f"notebooks/{answer.notebook}.ipynb")
+def skip_where_it_does_not_run(name: str) -> None:
+    supported = systems(ROOT / f"notebooks/{name}.ipynb")
     if needs.SYSTEM not in supported:
         pytest.skip(f"needs {' or '.join(supported)}, as its notebook declares")
-    points, told = graded(answer.notebook)[answer]
-    assert points == answer.gets, f"it gets {points}, and is told: {told}"
-    assert versions.as_said_here(answer.says) in told
+
+
+@pytest.mark.parametrize("answer", ALL, ids=str)
+def test_an_answer_gets_the_points_it_deserves_and_is_told_why(answer):
+    skip_where_it_does_not_run(answer.notebook)
+    result = graded(answer.notebook)[answer]
+    assert result.points == answer.gets, f"it gets {result.points}, and is told: {result.told}"
+    assert versions.as_said_here(answer.says) in result.told
     if answer.mistake == "none: the solution":
-        assert told == "", "the tests of a right answer are silent"
+        assert result.told == "", "the tests of a right answer are silent"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_visible_test_catches_the_central_mistake(name):
+    skip_where_it_does_not_run(name)
+    for exercise in exercises(name):
+        central = next(one for one in wrong_answers(name) if one.exercise == exercise)
+        assert versions.as_said_here(central.says) in graded(name)[central].visible, (
+            f"{exercise}: the visible test does not catch the first wrong answer"
+        )
+
+
+@pytest.mark.parametrize(
+    "name, exercise, mistake, line",
+    [
+        (
+            "01_state_dict",
+            "reordered",
+            "expects a state for every parameter",
+            '    old = {name: state_dict["state"][index] for index',
+        ),
+        (
+            "02_saving_for_inference",
+            "save-package",
+            "saves the parameters and forgets the statistics",
+            'File "receive.py", line 8, in <module>\n    model.load_state_dict(',
+        ),
+    ],
+)
+def test_an_error_shows_the_line_that_raised_it(name, exercise, mistake, line, tmp_path):
+    """Also if the test reports it with its case, and if a script raised it."""
+    given = cells(name)
+    (answer,) = [a for a in wrong_answers(name) if (a.exercise, a.mistake) == (exercise, mistake)]
+    tests = [given[f"{exercise}-{part}"].source for part in ("check", "hidden")]
+    sources = given["setup"].source, answer.source, *tests
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    run_in = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, allow_errors=True, resources=run_in).execute()
+    *before, hidden = notebook.cells
+    assert [cell.outputs for cell in before] == [[], [], []]
+    traceback = "\n".join(hidden.outputs[0].traceback)
+    assert line in traceback and versions.as_said_here(answer.says) in traceback
 
 
 def test_an_answer_does_not_find_what_only_tests_import():
@@ -150,7 +214,7 @@ def test_an_exercise_notebook_has_the_anatomy(name):
     assert opening.source.startswith(expected_title), f"expected the title {expected_title!r}"
     assert setup.metadata.nbgrader.grade_id == "setup" and setup.metadata.nbgrader.locked
     lines = len(setup.source.splitlines())
-    assert lines <= 15, f"the first cell has {lines} lines: what one exercise needs stands there"
+    assert lines <= 15, f"the first cell has {lines} lines: move what only one exercise needs there"
 
     expected = exercises(name)
     assert 3 <= len(expected) <= 5

@@ -276,7 +276,7 @@ def test_every_internal_link_and_anchor_resolves(path):
 def test_the_front_page_shows_what_it_is_about_in_one_screen(visit):
     page = visit()
     for what in (
-        page.locator(".promise").get_by_text("stop a training and resume it"),
+        page.locator(".promise").get_by_text("stop a training run and resume it"),
         page.locator(".promise").get_by_text("load a model that barely fits into memory"),
         page.get_by_text("make lab"),
         page.get_by_text("make test").first,

@@ -1,17 +1,24 @@
 # %% saved-numbers: counts the parameters, not the state dict
-# gets 1 of 2: saved_numbers gave 15
+# gets 0 of 2: saved_numbers returned 6
 def saved_numbers(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-# %% saved-numbers: adds all buffers, also those that are not persistent
-# gets 1 of 2: saved_numbers gave 122
+# %% saved-numbers: adds all buffers, including those that are not persistent
+# gets 1 of 2: a plain tensor of 1000: expected 22, and saved_numbers returned 122
 def saved_numbers(model):
     return sum(tensor.numel() for tensor in [*model.parameters(), *model.buffers()])
 
 
+# %% saved-numbers: counts a tied weight once
+# gets 1 of 2: one weight of 4 numbers under two names: expected 8, and saved_numbers returned 4
+def saved_numbers(model):
+    tensors = {tensor.data_ptr(): tensor for tensor in model.state_dict().values()}
+    return sum(tensor.numel() for tensor in tensors.values())
+
+
 # %% saved-numbers: counts the entries
-# gets 0 of 2: saved_numbers gave 10
+# gets 0 of 2: saved_numbers returned 5
 def saved_numbers(model):
     return len(model.state_dict())
 
@@ -22,7 +29,7 @@ def snapshot(model):
     return model.state_dict()
 
 
-# %% snapshot: copies the dict and not the tensors
+# %% snapshot: copies the dict but not the tensors
 # gets 0 of 3: came back as [[0.0, 0.0]]
 def snapshot(model):
     return copy.copy(model.state_dict())
@@ -34,20 +41,20 @@ def snapshot(model):
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
-# %% snapshot: takes all buffers, also those that are not persistent
-# gets 1 of 3: load_state_dict refuses the snapshot for ['grid']
+# %% snapshot: takes all buffers, including those that are not persistent
+# gets 1 of 3: load_state_dict refuses the snapshot because it contains ['grid']
 def snapshot(model):
     return {n: t.clone() for n, t in [*model.named_parameters(), *model.named_buffers()]}
 
 
 # %% all-or-nothing: just loads
-# gets 1 of 3: 0.weight was
+# gets 0 of 3: a state dict of nines did not fit; the model now holds {'0.weight': 9.0
 def load_all_or_nothing(model, state_dict):
     model.load_state_dict(state_dict)
 
 
 # %% all-or-nothing: swallows the error
-# gets 1 of 3: the caller must be told
+# gets 0 of 3: expected a RuntimeError, and none came
 def load_all_or_nothing(model, state_dict):
     before = copy.deepcopy(model.state_dict())
     try:
@@ -57,7 +64,7 @@ def load_all_or_nothing(model, state_dict):
 
 
 # %% all-or-nothing: goes back to references
-# gets 1 of 3: 0.weight was
+# gets 0 of 3: a state dict of nines did not fit; the model now holds {'0.weight': 9.0
 def load_all_or_nothing(model, state_dict):
     before = model.state_dict()
     try:
@@ -67,8 +74,8 @@ def load_all_or_nothing(model, state_dict):
         raise
 
 
-# %% all-or-nothing: loads what fits
-# gets 1 of 3: the error of load_state_dict, which names 1.weight
+# %% all-or-nothing: compares the shapes and raises another error
+# gets 1 of 3: which says 'size mismatch for 1.weight'; got RuntimeError: does not fit
 def load_all_or_nothing(model, state_dict):
     now = model.state_dict()
     if any(now[name].shape != tensor.shape for name, tensor in state_dict.items()):
@@ -76,8 +83,8 @@ def load_all_or_nothing(model, state_dict):
     model.load_state_dict(state_dict)
 
 
-# %% all-or-nothing: goes back to the parameters alone
-# gets 1 of 3: 0.running_mean was [0.0], and is [9.0] now
+# %% all-or-nothing: goes back to the parameters only
+# gets 1 of 3: 0.running_mean of the model changed from [0.0] to [9.0]
 def load_all_or_nothing(model, state_dict):
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     try:
@@ -87,30 +94,30 @@ def load_all_or_nothing(model, state_dict):
         raise
 
 
-# %% reordered: hands it on as it is
-# gets 0 of 4: they came as [2.0, 1.0]
-def reordered(state_dict, saved_names, new_names):
-    return state_dict
-
-
 # %% reordered: goes from the new order to the old
-# gets 1 of 4: in the order c, a, b, d came
+# gets 0 of 4: they are {'first': 3.0, 'second': 1.0, 'third': 2.0}
 def reordered(state_dict, saved_names, new_names):
     old = [state_dict["state"].get(new_names.index(name)) for name in saved_names]
     state = {index: one for index, one in enumerate(old) if one is not None}
     return {"state": state, "param_groups": state_dict["param_groups"]}
 
 
+# %% reordered: returns it as it is
+# gets 0 of 4: they are {'first': 2.0, 'second': 3.0, 'third': 1.0}
+def reordered(state_dict, saved_names, new_names):
+    return state_dict
+
+
 # %% reordered: expects a state for every parameter
-# gets 1 of 4: KeyError: 2
+# gets 1 of 4: without a state for c, and loaded in the order c, a, b, d: it raised KeyError: 2
 def reordered(state_dict, saved_names, new_names):
     old = {name: state_dict["state"][index] for index, name in enumerate(saved_names)}
     state = {index: old[name] for index, name in enumerate(new_names)}
     return {"state": state, "param_groups": state_dict["param_groups"]}
 
 
-# %% reordered: changes the state dict that came in
-# gets 1 of 4: the state dict that came in was changed
+# %% reordered: changes the state dict that was passed in
+# gets 1 of 4: the state dict passed in was changed
 def reordered(state_dict, saved_names, new_names):
     old = {name: state_dict["state"].get(index) for index, name in enumerate(saved_names)}
     state_dict["state"].clear()
@@ -121,7 +128,7 @@ def reordered(state_dict, saved_names, new_names):
 
 
 # %% reordered: takes the settings of a new optimizer
-# gets 1 of 4: lr was saved as 0.3, and is 0.1
+# gets 1 of 4: lr was saved as 0.3, and after loading it is 0.1
 def reordered(state_dict, saved_names, new_names):
     old = {name: state_dict["state"].get(index) for index, name in enumerate(saved_names)}
     state = {i: old[name] for i, name in enumerate(new_names) if old[name] is not None}
@@ -130,8 +137,8 @@ def reordered(state_dict, saved_names, new_names):
     return {"state": state, "param_groups": groups}
 
 
-# %% reordered: turns the list of numbers in the group that came in
-# gets 1 of 4: the state dict that came in was changed
+# %% reordered: reorders the list of positions in the group that was passed in
+# gets 1 of 4: the state dict passed in was changed
 def reordered(state_dict, saved_names, new_names):
     group = state_dict["param_groups"][0]
     group["params"] = [saved_names.index(name) for name in new_names]

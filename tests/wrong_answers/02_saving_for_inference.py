@@ -1,17 +1,17 @@
-# %% load-for-inference: returns what load_state_dict returns
-# gets 0 of 2: what came back is a _IncompatibleKeys
-def load_for_inference(model, path):
-    return model.eval().load_state_dict(torch.load(path))
-
-
 # %% load-for-inference: forgets eval()
-# gets 1 of 2: in train mode, and so not ready for inference
+# gets 0 of 2: the model is in train mode, so it is not ready for inference
 def load_for_inference(model, path):
     model.load_state_dict(torch.load(path))
     return model
 
 
-# %% load-for-inference: the argument is left on the wrong function
+# %% load-for-inference: returns the result of load_state_dict
+# gets 0 of 2: expected the model, got a _IncompatibleKeys
+def load_for_inference(model, path):
+    return model.eval().load_state_dict(torch.load(path))
+
+
+# %% load-for-inference: passes weights_only to the wrong function
 # gets 0 of 2: unexpected keyword argument 'weights_only'
 def load_for_inference(model, path):
     model.load_state_dict(torch.load(path), weights_only=True)
@@ -19,13 +19,13 @@ def load_for_inference(model, path):
 
 
 # %% load-for-inference: switches the safe loader off
-# gets 1 of 2: it could have done anything
+# gets 1 of 2: a file that calls os.mkdir: it ran and made a folder
 def load_for_inference(model, path):
     model.load_state_dict(torch.load(path, weights_only=False))
     return model.eval()
 
 
-# %% load-for-inference: goes on with the weights that it began with
+# %% load-for-inference: continues with the initial weights
 # gets 1 of 2: expected the UnpicklingError of torch.load, got None
 def load_for_inference(model, path):
     with contextlib.suppress(pickle.UnpicklingError):
@@ -33,21 +33,29 @@ def load_for_inference(model, path):
     return model.eval()
 
 
-# %% load-for-inference: is content with what the file has
+# %% load-for-inference: accepts a file that lacks a key
 # gets 1 of 2: a file without 1.running_var: expected the RuntimeError of load_state_dict
 def load_for_inference(model, path):
     model.load_state_dict(torch.load(path), strict=False)
     return model.eval()
 
 
+# %% predict: leaves the model in eval mode
+# gets 0 of 4: the model was in train mode before predict, and is in eval mode after it
+def predict(model, images):
+    model.eval()
+    with torch.inference_mode():
+        return model(images)
+
+
 # %% predict: forgets eval()
-# gets 0 of 4: Expected more than 1 value per channel when training
+# gets 0 of 4: in one call, and
 def predict(model, images):
     with torch.inference_mode():
         return model(images)
 
 
-# %% predict: takes inference_mode() for unnecessary
+# %% predict: considers inference_mode() unnecessary
 # gets 0 of 4: the logits were recorded for gradients
 def predict(model, images):
     model.eval()
@@ -56,15 +64,7 @@ def predict(model, images):
     return logits
 
 
-# %% predict: leaves the model in eval mode
-# gets 1 of 4: training of 'the model' was True, and is False
-def predict(model, images):
-    model.eval()
-    with torch.inference_mode():
-        return model(images)
-
-
-# %% predict: wakes up the layers that were in eval mode
+# %% predict: puts layers that were in eval mode into train mode
 # gets 1 of 4: training of '0.1' was False, and is True after predict
 @torch.inference_mode()
 def predict(model, images):
@@ -95,7 +95,7 @@ def predict(model, images):
     return logits
 
 
-# %% predict: switches the gradients off for good
+# %% predict: switches gradients off permanently
 # gets 1 of 4: gradients are switched off for the whole program
 def predict(model, images):
     was_training = model.training
@@ -105,15 +105,15 @@ def predict(model, images):
     return logits
 
 
-# %% what-is: goes by the first bytes and never looks at the end
-# gets 0 of 3: what_is('cut.pt') should be 'cut off', and is 'pytorch'
+# %% what-is: looks at the first bytes and never at the end
+# gets 0 of 3: what_is('cut.pt') should return 'cut off', and returned 'pytorch'
 def what_is(path):
     kinds = {b"PK": "pytorch", b"ve": "lfs pointer", b"<!": "web page", b"": "empty"}
     return kinds.get(Path(path).read_bytes()[:2], "unknown")
 
 
-# %% what-is: asks torch.load, and takes a refused file for a broken one
-# gets 1 of 3: what_is of the file 'entire model.dat' should be 'pytorch', and is 'cut off'
+# %% what-is: calls torch.load, and mistakes a refused file for a broken one
+# gets 1 of 3: what_is('entire model.dat') should return 'pytorch', and returned 'cut off'
 def what_is(path):
     content = Path(path).read_bytes()
     if not content:
@@ -130,7 +130,7 @@ def what_is(path):
 
 
 # %% what-is: loads the file to see
-# gets 1 of 3: ran what is in the file
+# gets 1 of 3: ran code from the file
 def what_is(path):
     start = Path(path).read_bytes()[:1000]
     if not start:
@@ -150,8 +150,8 @@ def what_is(path):
     return "unknown"
 
 
-# %% what-is: takes every archive for PyTorch's
-# gets 1 of 3: what_is of the file 'notes.pt' should be 'unknown', and is 'pytorch'
+# %% what-is: mistakes every archive for a PyTorch file
+# gets 1 of 3: what_is('notes.pt') should return 'unknown', and returned 'pytorch'
 def what_is(path):
     start = Path(path).read_bytes()[:1000]
     if not start:
@@ -166,7 +166,7 @@ def what_is(path):
 
 
 # %% what-is: reads every file as text
-# gets 0 of 3: codec can't decode
+# gets 0 of 3: what_is('whole.pt') raised UnicodeDecodeError
 def what_is(path):
     text = Path(path).read_text(encoding="utf-8")
     if text.startswith("version https://git-lfs"):
@@ -177,7 +177,7 @@ def what_is(path):
 
 
 # %% what-is: looks for the words anywhere
-# gets 1 of 3: what_is of the file 'about html.pt' should be 'unknown', and is 'web page'
+# gets 1 of 3: what_is('about html.pt') should return 'unknown', and returned 'web page'
 def what_is(path):
     content = Path(path).read_bytes()
     if not content:
@@ -192,14 +192,14 @@ def what_is(path):
     return "web page" if b"html" in content.lower() else "unknown"
 
 
-# %% save-package: hands the whole namespace on
+# %% save-package: saves the whole namespace
 # gets 0 of 4: GLOBAL argparse.Namespace was not an allowed global
 def save_package(model, args, classes, path):
     names = classes.astype(str).tolist()
     torch.save({"state_dict": model.state_dict(), "config": args, "classes": names}, path)
 
 
-# %% save-package: hands on all that is in the namespace
+# %% save-package: saves everything in the namespace
 # gets 0 of 4: was not an allowed global
 def save_package(model, args, classes, path):
     config = vars(args) | {"outputs": len(classes)}
@@ -207,14 +207,14 @@ def save_package(model, args, classes, path):
     torch.save({"state_dict": model.state_dict(), "config": config, "classes": names}, path)
 
 
-# %% save-package: leaves the names in a numpy array
+# %% save-package: leaves the names in a NumPy array
 # gets 0 of 4: GLOBAL numpy
 def save_package(model, args, classes, path):
     config = {"features": int(args.features), "hidden": int(args.hidden), "outputs": len(classes)}
     torch.save({"state_dict": model.state_dict(), "config": config, "classes": classes}, path)
 
 
-# %% save-package: a list of numpy's strings
+# %% save-package: saves a list of NumPy strings
 # gets 0 of 4: GLOBAL numpy
 def save_package(model, args, classes, path):
     config = {"features": int(args.features), "hidden": int(args.hidden), "outputs": len(classes)}
@@ -222,7 +222,7 @@ def save_package(model, args, classes, path):
     torch.save({"state_dict": model.state_dict(), "config": config, "classes": names}, path)
 
 
-# %% save-package: hands numpy's numbers on
+# %% save-package: saves NumPy scalars
 # gets 1 of 4: GLOBAL numpy
 def save_package(model, args, classes, path):
     config = {"features": args.features, "hidden": args.hidden, "outputs": len(classes)}
@@ -240,7 +240,7 @@ def save_package(model, args, classes, path):
 
 
 # %% save-package: sorts the names
-# gets 1 of 4: the receiver should read
+# gets 1 of 4: receive.py should print
 def save_package(model, args, classes, path):
     config = {"features": int(args.features), "hidden": int(args.hidden), "outputs": len(classes)}
     names = sorted(classes.astype(str).tolist())
@@ -248,7 +248,7 @@ def save_package(model, args, classes, path):
 
 
 # %% save-package: leaves numbers as names
-# gets 1 of 4: should be saved as the names ['0', '1', '2', '3'], and are [0, 1, 2, 3]
+# gets 1 of 4: expected the names ['0', '1', '2', '3'], got [0, 1, 2, 3]
 def save_package(model, args, classes, path):
     config = {"features": int(args.features), "hidden": int(args.hidden), "outputs": len(classes)}
     names = classes.tolist()

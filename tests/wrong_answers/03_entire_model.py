@@ -1,17 +1,17 @@
-# %% code-needed: names all that torch.load refuses
-# gets 0 of 2: got ['nets.Block', 'nets.Net', 'torch.nn.modules.linear.Linear']
+# %% code-needed: returns every name that torch.load refuses
+# gets 0 of 2: code_needed returned ['nets.Block', 'nets.Net', 'torch.nn.modules.linear.Linear']
 def code_needed(path):
     return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
 
 
-# %% code-needed: leaves out every name that begins with the word
-# gets 1 of 2: the module torchnets is no part of PyTorch: it is needed, and got []
+# %% code-needed: leaves out every name that begins with torch
+# gets 1 of 2: which is not part of PyTorch: expected ['torchnets.Block', 'torchnets.Net'], got []
 def code_needed(path):
     names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     return sorted(name for name in names if not name.startswith("torch"))
 
 
-# %% code-needed: loads the model and asks it
+# %% code-needed: loads the model to look at its modules
 # gets 0 of 2: No module named 'nets'
 def code_needed(path):
     model = torch.load(path, weights_only=False)
@@ -20,8 +20,8 @@ def code_needed(path):
     return sorted(name for name in names if not name.startswith("torch."))
 
 
-# %% code-needed: reads what the error says, which is one name
-# gets 0 of 2: the file needs nets.Block and nets.Net, and got ['nets.Net']
+# %% code-needed: reads the error message, which contains one name
+# gets 0 of 2: the file needs ['nets.Block', 'nets.Net'], and code_needed returned ['nets.Net']
 def code_needed(path):
     try:
         torch.load(path)
@@ -30,22 +30,22 @@ def code_needed(path):
     return []
 
 
-# %% code-needed: leaves out what Python brings along
-# gets 1 of 2: the file needs ['builtins.eval', 'helpers.models.Encoder'
+# %% code-needed: leaves out what is part of Python
+# gets 1 of 2: and a call of eval: expected ['builtins.eval', 'helpers.models.Encoder'
 def code_needed(path):
     names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     return sorted(n for n in names if not n.startswith(("torch.", "builtins.", "__builtin__.")))
 
 
 # %% rescue: trusts every file
-# gets 1 of 3: strange.pt copied a file when it was loaded
+# gets 0 of 3: which is not in classes: expected an UnpicklingError, and none came
 def rescue(entire, weights, classes):
     model = torch.load(entire, weights_only=False)
     torch.save(model.state_dict(), weights)
 
 
 # %% rescue: tries the safe way, then the other
-# gets 1 of 3: strange.pt copied a file when it was loaded
+# gets 0 of 3: which is not in classes: expected an UnpicklingError, and none came
 def rescue(entire, weights, classes):
     with torch.serialization.safe_globals(classes):
         try:
@@ -55,15 +55,15 @@ def rescue(entire, weights, classes):
     torch.save(model.state_dict(), weights)
 
 
-# %% rescue: allows the classes for good
-# gets 1 of 3: afterwards these are still allowed, for every later load
+# %% rescue: allows the classes permanently
+# gets 1 of 3: afterwards, these are still allowed for every later load
 def rescue(entire, weights, classes):
     torch.serialization.add_safe_globals(classes)
     torch.save(torch.load(entire).state_dict(), weights)
 
 
-# %% rescue: forgets the classes only if all went well
-# gets 1 of 3: strange.pt was refused, and afterwards these are still allowed
+# %% rescue: allows the classes permanently if the load fails
+# gets 1 of 3: and is refused: afterwards, these are still allowed for every later load
 def rescue(entire, weights, classes):
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(classes)
@@ -73,8 +73,8 @@ def rescue(entire, weights, classes):
     torch.save(model.state_dict(), weights)
 
 
-# %% rescue: forgets all that the program had allowed
-# gets 1 of 3: afterwards nn.GELU is no longer allowed
+# %% rescue: removes what the program had allowed
+# gets 1 of 3: nn.GELU, which was allowed before the call, is no longer allowed
 def rescue(entire, weights, classes):
     torch.serialization.add_safe_globals(classes)
     try:
@@ -85,7 +85,7 @@ def rescue(entire, weights, classes):
 
 
 # %% rescue: saves the model again
-# gets 0 of 3: Weights only load failed
+# gets 0 of 3: the file weights holds more than a state dict
 def rescue(entire, weights, classes):
     with torch.serialization.safe_globals(classes):
         torch.save(torch.load(entire), weights)
@@ -100,7 +100,7 @@ def rescue(entire, weights, classes):
 
 
 # %% rescue: allows whatever the file asks for
-# gets 1 of 3: strange.pt copied a file when it was loaded
+# gets 0 of 3: which is not in classes: expected an UnpicklingError, and none came
 def rescue(entire, weights, classes):
     import importlib
 
@@ -127,21 +127,21 @@ def load_moved(path, moved):
         return torch.load(path)
 
 
-# %% load-moved: the pair the wrong way round
+# %% load-moved: has the pair the wrong way round
 # gets 0 of 4: Expected second item in tuple to be str of callable full path
 def load_moved(path, moved):
     with torch.serialization.safe_globals([*moved.items(), nn.Linear]):
         return torch.load(path)
 
 
-# %% load-moved: forgets the layers of PyTorch
+# %% load-moved: forgets PyTorch's own layers
 # gets 0 of 4: GLOBAL torch.nn.modules.linear.Linear was not an allowed global
 def load_moved(path, moved):
     with torch.serialization.safe_globals([(today, old) for old, today in moved.items()]):
         return torch.load(path)
 
 
-# %% load-moved: knows one layer of PyTorch
+# %% load-moved: allows one of PyTorch's layers
 # gets 1 of 4: was not an allowed global
 def load_moved(path, moved):
     pairs = [(today, old) for old, today in moved.items()]
@@ -149,8 +149,8 @@ def load_moved(path, moved):
         return torch.load(path)
 
 
-# %% load-moved: allows all that is PyTorch's
-# gets 1 of 4: reseed.pt called torch.manual_seed when it was loaded
+# %% load-moved: allows everything in PyTorch
+# gets 1 of 4: torch.manual_seed was called when it was loaded
 def load_moved(path, moved):
     import importlib
 
@@ -163,8 +163,8 @@ def load_moved(path, moved):
         return torch.load(path)
 
 
-# %% load-moved: allows all that is below torch.nn
-# gets 1 of 4: relu.pt asks for torch.nn.functional.relu, which is no nn.Module
+# %% load-moved: allows everything in torch.nn
+# gets 1 of 4: a file that asks for torch.nn.functional.relu, which is not a class
 def load_moved(path, moved):
     import importlib
 
@@ -177,8 +177,8 @@ def load_moved(path, moved):
         return torch.load(path)
 
 
-# %% load-moved: writes the old module back and trusts the file
-# gets 1 of 4: reseed.pt called torch.manual_seed when it was loaded
+# %% load-moved: restores the old module and trusts the file
+# gets 1 of 4: torch.manual_seed was called when it was loaded
 def load_moved(path, moved):
     from types import ModuleType
 
@@ -188,7 +188,23 @@ def load_moved(path, moved):
     return torch.load(path, weights_only=False)
 
 
-# %% old-files: forgets nn.Module's own
+# %% old-files: adds the attribute and forgets the layer
+# gets 0 of 4: 'Net' object has no attribute 'head'
+class Net(nn.Module):
+    def __init__(self, scale=1.0):
+        super().__init__()
+        self.block = Residual()
+        self.head = nn.Linear(4, 2)
+        self.scale = scale
+
+    def forward(self, x):
+        return self.head(self.scale * self.block(x))
+
+    def __setstate__(self, state):
+        super().__setstate__({"scale": 1.0} | state)
+
+
+# %% old-files: does not call the __setstate__ of nn.Module
 # gets 0 of 4: object has no attribute
 class Net(nn.Module):
     def __init__(self, scale=1.0):
@@ -204,8 +220,8 @@ class Net(nn.Module):
         self.scale = state.get("scale", 1.0)
 
 
-# %% old-files: updates the dict itself
-# gets 1 of 4: a file of PyTorch 1.13 knows no _backward_pre_hooks
+# %% old-files: updates __dict__ itself
+# gets 1 of 4: they are still missing; the __setstate__ of nn.Module would add them
 class Net(nn.Module):
     def __init__(self, scale=1.0):
         super().__init__()
@@ -225,24 +241,8 @@ class Net(nn.Module):
             del self.out
 
 
-# %% old-files: supplies the attribute and forgets the layer
-# gets 0 of 4: 'Net' object has no attribute 'head'
-class Net(nn.Module):
-    def __init__(self, scale=1.0):
-        super().__init__()
-        self.block = Residual()
-        self.head = nn.Linear(4, 2)
-        self.scale = scale
-
-    def forward(self, x):
-        return self.head(self.scale * self.block(x))
-
-    def __setstate__(self, state):
-        super().__setstate__({"scale": 1.0} | state)
-
-
 # %% old-files: overwrites the scale of today's models
-# gets 1 of 4: its scale was 3, and is 1.0
+# gets 1 of 4: after saving and loading, its scale is 1.0
 class Net(nn.Module):
     def __init__(self, scale=1.0):
         super().__init__()
@@ -262,7 +262,7 @@ class Net(nn.Module):
 
 
 # %% old-files: keeps the layer under both names
-# gets 1 of 4: the old model should have the keys
+# gets 1 of 4: it should have the keys
 class Net(nn.Module):
     def __init__(self, scale=1.0):
         super().__init__()
@@ -279,8 +279,8 @@ class Net(nn.Module):
         self.head = getattr(self, "out", None) or self.head
 
 
-# %% old-files: builds the model anew, and its weights are random
-# gets 0 of 4: the old model gives other logits than before
+# %% old-files: builds a new model, whose weights are random
+# gets 0 of 4: and now gives
 class Net(nn.Module):
     def __init__(self, scale=1.0):
         super().__init__()

@@ -1,18 +1,18 @@
 # %% not-trained: compares values
-# gets 1 of 2: expected all 6 names, not []
+# gets 0 of 2: layer 1 was replaced by a copy of itself; expected ['1.weight', '1.bias'], got []
 def not_trained(model, optimizer):
     held = [p for group in optimizer.param_groups for p in group["params"]]
     return [n for n, p in model.named_parameters() if not any(torch.equal(p, q) for q in held)]
 
 
-# %% not-trained: looks at the first group alone
-# gets 1 of 2: not_trained gave ['1.weight', '1.bias', '2.weight', '2.bias']
+# %% not-trained: looks at the first group only
+# gets 1 of 2: expected ['1.weight', '1.bias'], got ['1.weight', '1.bias', '2.weight', '2.bias']
 def not_trained(model, optimizer):
     held = {id(p) for p in optimizer.param_groups[0]["params"]}
     return [name for name, p in model.named_parameters() if id(p) not in held]
 
 
-# %% not-trained: asks a list of tensors with in, which compares their elements
+# %% not-trained: uses `in` on a list of tensors, which compares their elements
 # gets 0 of 2: RuntimeError
 def not_trained(model, optimizer):
     held = [p for group in optimizer.param_groups for p in group["params"]]
@@ -20,21 +20,21 @@ def not_trained(model, optimizer):
 
 
 # %% not-trained: looks for parameters without a gradient
-# gets 0 of 2: the optimizer holds all of the model
+# gets 0 of 2: the optimizer holds the whole model; expected [], got ['0.weight'
 def not_trained(model, optimizer):
     return [name for name, p in model.named_parameters() if p.grad is None]
 
 
-# %% not-trained: goes through the state dict, and reports the buffers
-# gets 1 of 2: not_trained gave ['1.weight', '1.bias', '1.running_mean'
+# %% not-trained: goes through the state dict and reports the buffers
+# gets 1 of 2: expected ['1.weight', '1.bias'], got ['1.weight', '1.bias', '1.running_mean'
 def not_trained(model, optimizer):
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     tensors = model.state_dict(keep_vars=True)
     return [name for name, tensor in tensors.items() if id(tensor) not in held]
 
 
-# %% resume: mends the epoch and the mode, and still builds the scheduler last
-# gets 1 of 4: the next rate is 0.200, and after resume it is 0.020
+# %% resume: fixes the epoch and the mode, and still builds the scheduler last
+# gets 0 of 4: the run was stopped after epoch 1, and at step 1 after that the loss is
 def resume(path, model):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model"])
@@ -46,8 +46,8 @@ def resume(path, model):
     return optimizer, scheduler, checkpoint["epoch"] + 1
 
 
-# %% resume: does the last epoch again
-# gets 0 of 4: so the next one is 1, and resume returned 0
+# %% resume: repeats the last epoch
+# gets 0 of 4: epoch 1 is finished; expected 2 as the next epoch, got 1
 def resume(path, model):
     checkpoint = torch.load(path)
     optimizer = new_optimizer(model)
@@ -60,7 +60,7 @@ def resume(path, model):
 
 
 # %% resume: leaves the mode as it is
-# gets 1 of 4: the model came in eval mode
+# gets 1 of 4: it is still in eval mode
 def resume(path, model):
     checkpoint = torch.load(path)
     optimizer = new_optimizer(model)
@@ -72,7 +72,7 @@ def resume(path, model):
 
 
 # %% resume: loads no optimizer
-# gets 0 of 4: the losses part at step 1
+# gets 0 of 4: the run was stopped after epoch 1, and at step 1 after that the loss is
 def resume(path, model):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model"])
@@ -83,8 +83,8 @@ def resume(path, model):
     return optimizer, scheduler, checkpoint["epoch"] + 1
 
 
-# %% resume: builds the optimizer over a model of its own
-# gets 0 of 4: the losses part at step 1
+# %% resume: builds the optimizer over a copy of the model
+# gets 0 of 4: the run was stopped after epoch 1, and at step 1 after that the loss is
 def resume(path, model):
     checkpoint = torch.load(path)
     optimizer = new_optimizer(copy.deepcopy(model))
@@ -96,8 +96,8 @@ def resume(path, model):
     return optimizer, scheduler, checkpoint["epoch"] + 1
 
 
-# %% resume: leaves the scheduler at its start
-# gets 0 of 4: the losses part at step
+# %% resume: does not load the scheduler
+# gets 0 of 4: the run was stopped after epoch 1, and at step
 def resume(path, model):
     checkpoint = torch.load(path)
     optimizer = new_optimizer(model)
@@ -108,8 +108,8 @@ def resume(path, model):
     return optimizer, scheduler, checkpoint["epoch"] + 1
 
 
-# %% resume-at: sets the rate before the load
-# gets 0 of 3: the optimizer has 0.5
+# %% resume-at: sets the rate before loading
+# gets 0 of 3: resumed with a rate of 0.25, the optimizer has a rate of 0.5
 def resume_at(path, model, optimizer, lr):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model_state_dict"])
@@ -118,8 +118,8 @@ def resume_at(path, model, optimizer, lr):
     optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
 
 
-# %% resume-at: loads the weights alone
-# gets 1 of 3: was saved as 0.8
+# %% resume-at: loads only the weights
+# gets 1 of 3: momentum was saved as 0.8 in both, and is [0.9, 0.9]
 def resume_at(path, model, optimizer, lr):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model_state_dict"])
@@ -127,8 +127,8 @@ def resume_at(path, model, optimizer, lr):
         group["lr"] = lr
 
 
-# %% resume-at: keeps the new settings and takes the states
-# gets 1 of 3: was saved as 0.8 in both groups, and is [0.9, 0.9]
+# %% resume-at: keeps the new settings and loads the states
+# gets 1 of 3: momentum was saved as 0.8 in both, and is [0.9, 0.9]
 def resume_at(path, model, optimizer, lr):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model_state_dict"])
@@ -139,8 +139,8 @@ def resume_at(path, model, optimizer, lr):
         group["lr"] = lr
 
 
-# %% resume-at: sets the first group alone
-# gets 1 of 3: both groups go on at 0.02
+# %% resume-at: sets the rate of the first group only
+# gets 1 of 3: the rates of the two groups are [0.02,
 def resume_at(path, model, optimizer, lr):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model_state_dict"])
@@ -149,7 +149,7 @@ def resume_at(path, model, optimizer, lr):
 
 
 # %% resume-at: forgets where the old scheduler started
-# gets 1 of 3: starts from 0.02, and here from [0.5, 0.05]
+# gets 1 of 3: a new scheduler should start from 0.02 in both groups, and starts from [0.5, 0.05]
 def resume_at(path, model, optimizer, lr):
     checkpoint = torch.load(path)
     model.load_state_dict(checkpoint["model_state_dict"])
@@ -158,23 +158,8 @@ def resume_at(path, model, optimizer, lr):
         group["lr"] = lr
 
 
-# %% keep-best: compares with the epoch before
-# gets 1 of 3: after accuracies of [0.5, 0.9, 0.6, 0.8], best.pt should hold
-def keep(folder, epoch, model, optimizer, accuracy):
-    checkpoint = {
-        "epoch": epoch,
-        "accuracy": accuracy,
-        "model_state_dict": model.state_dict(),
-        "optimizer_state_dict": optimizer.state_dict(),
-    }
-    last = folder / "last.pt"
-    if not last.exists() or accuracy > torch.load(last)["accuracy"]:
-        torch.save(checkpoint, folder / "best.pt")
-    torch.save(checkpoint, last)
-
-
-# %% keep-best: remembers the best in the program
-# gets 1 of 3: the accuracies were [0.25, 0.375]
+# %% keep-best: remembers the best accuracy in the program
+# gets 0 of 3: in another folder, with the accuracies [0.25, 0.375]: best.pt does not exist
 def keep(folder, epoch, model, optimizer, accuracy):
     checkpoint = {
         "epoch": epoch,
@@ -188,8 +173,39 @@ def keep(folder, epoch, model, optimizer, accuracy):
     torch.save(checkpoint, folder / "last.pt")
 
 
-# %% keep-best: takes the later of two that are equal
-# gets 1 of 3: after accuracies of [0.5, 0.75, 0.75, 0.5], best.pt should hold
+# %% keep-best: compares with the previous epoch
+# gets 0 of 3: best.pt should hold epoch 1 and a weight of 1; it holds (3, 3.0)
+def keep(folder, epoch, model, optimizer, accuracy):
+    checkpoint = {
+        "epoch": epoch,
+        "accuracy": accuracy,
+        "model_state_dict": model.state_dict(),
+        "optimizer_state_dict": optimizer.state_dict(),
+    }
+    last = folder / "last.pt"
+    if not last.exists() or accuracy > torch.load(last)["accuracy"]:
+        torch.save(checkpoint, folder / "best.pt")
+    torch.save(checkpoint, last)
+
+
+# %% keep-best: remembers the best accuracy of each folder
+# gets 1 of 3: the epoch, accuracy and weight (1, 0.875, 1); it holds (2, 0.75, 2.0)
+def keep(folder, epoch, model, optimizer, accuracy):
+    checkpoint = {
+        "epoch": epoch,
+        "accuracy": accuracy,
+        "model_state_dict": model.state_dict(),
+        "optimizer_state_dict": optimizer.state_dict(),
+    }
+    best = vars(keep).setdefault("best", {})
+    if accuracy > best.get(folder, -1):
+        best[folder] = accuracy
+        torch.save(checkpoint, folder / "best.pt")
+    torch.save(checkpoint, folder / "last.pt")
+
+
+# %% keep-best: takes the later of two equal accuracies
+# gets 1 of 3: the epoch, accuracy and weight (1, 0.75, 1); it holds (2, 0.75, 2.0)
 def keep(folder, epoch, model, optimizer, accuracy):
     checkpoint = {
         "epoch": epoch,
@@ -203,8 +219,8 @@ def keep(folder, epoch, model, optimizer, accuracy):
     torch.save(checkpoint, folder / "last.pt")
 
 
-# %% keep-best: writes the last only if it is not the best
-# gets 1 of 3: after accuracies of [0.25, 0.375], last.pt should hold
+# %% keep-best: writes last.pt only if it is not the best
+# gets 0 of 3: last.pt should hold epoch 1 and a weight of 1; it holds (0, 0.0)
 def keep(folder, epoch, model, optimizer, accuracy):
     checkpoint = {
         "epoch": epoch,
@@ -220,7 +236,7 @@ def keep(folder, epoch, model, optimizer, accuracy):
 
 
 # %% keep-best: starts from an accuracy of 0
-# gets 1 of 3: the accuracies were [0.0, 0.0]
+# gets 1 of 3: the accuracies [0.0, 0.0], whose first epoch is 0: best.pt does not exist
 def keep(folder, epoch, model, optimizer, accuracy):
     checkpoint = {
         "epoch": epoch,
@@ -234,8 +250,8 @@ def keep(folder, epoch, model, optimizer, accuracy):
     torch.save(checkpoint, folder / "last.pt")
 
 
-# %% keep-best: takes epoch 0 for the first
-# gets 1 of 3: the run began with epoch 10, and keep failed
+# %% keep-best: assumes that the first epoch is epoch 0
+# gets 1 of 3: whose first epoch is 10: epoch 10 raised FileNotFoundError
 def keep(folder, epoch, model, optimizer, accuracy):
     checkpoint = {
         "epoch": epoch,
@@ -250,7 +266,7 @@ def keep(folder, epoch, model, optimizer, accuracy):
 
 
 # %% optimizer-kind: compares nothing
-# gets 0 of 4: saved with SGD, loaded into AdamW, and no ValueError came
+# gets 0 of 4: saved with SGD, loaded into AdamW: expected a ValueError, and none came
 def save_checkpoint(path, model, optimizer):
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
 
@@ -276,8 +292,8 @@ def load_checkpoint(path, model, optimizer):
     optimizer.load_state_dict(checkpoint["optimizer"])
 
 
-# %% optimizer-kind: saves the class itself, and loads whatever a pickle runs
-# gets 1 of 4: Weights only load failed
+# %% optimizer-kind: saves the class itself, and loads with weights_only=False
+# gets 1 of 4: saved with Adam: torch.load(path) refuses the file: Weights only load failed
 def save_checkpoint(path, model, optimizer):
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save({"class": type(optimizer), **states}, path)
@@ -291,8 +307,8 @@ def load_checkpoint(path, model, optimizer):
     optimizer.load_state_dict(checkpoint["optimizer"])
 
 
-# %% optimizer-kind: tells the kind by the names of the settings
-# gets 0 of 4: the error does not name ['SGD']
+# %% optimizer-kind: recognises the class by the names of the settings
+# gets 0 of 4: saved with SGD, loaded into AdamW: the error does not name ['SGD']
 def save_checkpoint(path, model, optimizer):
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
 
@@ -306,8 +322,8 @@ def load_checkpoint(path, model, optimizer):
     optimizer.load_state_dict(checkpoint["optimizer"])
 
 
-# %% optimizer-kind: takes an AdamW for an Adam, since it is derived from it
-# gets 1 of 4: saved with Adam, loaded into AdamW, and no ValueError came
+# %% optimizer-kind: accepts AdamW for Adam, its base class
+# gets 1 of 4: saved with Adam, loaded into AdamW: expected a ValueError, and none came
 def save_checkpoint(path, model, optimizer):
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save({"class": type(optimizer).__name__, **states}, path)
@@ -321,7 +337,7 @@ def load_checkpoint(path, model, optimizer):
     optimizer.load_state_dict(checkpoint["optimizer"])
 
 
-# %% optimizer-kind: changes the model before it compares
+# %% optimizer-kind: changes the model before comparing
 # gets 1 of 4: saved with Adam, loaded into AdamW: expected weight
 def save_checkpoint(path, model, optimizer):
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
@@ -336,7 +352,7 @@ def load_checkpoint(path, model, optimizer):
     optimizer.load_state_dict(checkpoint["optimizer"])
 
 
-# %% optimizer-kind: is content with what the file has
+# %% optimizer-kind: accepts a file that lacks a key
 # gets 1 of 4: a file without running_mean: expected the RuntimeError of load_state_dict
 def save_checkpoint(path, model, optimizer):
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}

@@ -5,24 +5,24 @@ def extract(path, part, target):
     torch.save({n: t for n, t in whole.items() if n.startswith(f"{part}.")}, target)
 
 
-# %% extract: takes the names that begin alike
-# gets 1 of 2: beside a decoder2 and with a decoder inside
+# %% extract: takes all names that begin with the name of the part
+# gets 1 of 2: in a model with a decoder2, and with a decoder inside: expected
 def extract(path, part, target):
     whole = torch.load(path)
     begin = len(part) + 1
     torch.save({n[begin:]: t for n, t in whole.items() if n.startswith(part)}, target)
 
 
-# %% extract: cuts the name out wherever it stands
-# gets 1 of 2: beside a decoder2 and with a decoder inside
+# %% extract: removes the name wherever it appears
+# gets 1 of 2: in a model with a decoder2, and with a decoder inside: expected
 def extract(path, part, target):
     whole = torch.load(path)
     prefix = f"{part}."
     torch.save({n.replace(prefix, ""): t for n, t in whole.items() if n.startswith(prefix)}, target)
 
 
-# %% extract: splits the name at its first dot
-# gets 1 of 2: the module old.decoder
+# %% extract: splits each name at its first dot
+# gets 1 of 2: the module old.decoder, in a model
 def extract(path, part, target):
     taken = {}
     for name, tensor in torch.load(path).items():
@@ -32,26 +32,26 @@ def extract(path, part, target):
     torch.save(taken, target)
 
 
-# %% parameters-once: one after the other, the trunk twice
-# gets 0 of 3: and the list has 8
-def parameters_once(models):
-    return [parameter for model in models for parameter in model.parameters()]
-
-
-# %% parameters-once: a set, which has no order
-# gets 1 of 3: in another order
+# %% parameters-once: makes a set, which has no order
+# gets 0 of 3: expected the parameters in the order ['digit.trunk.0.weight', 'digit.trunk.0.bias'
 def parameters_once(models):
     return list({parameter for model in models for parameter in model.parameters()})
 
 
-# %% parameters-once: one for each name
-# gets 0 of 3: and the list has 4
+# %% parameters-once: concatenates the lists, with the trunk twice
+# gets 0 of 3: expected a list of the 10 parameters of the trunk and the 4 of two heads
+def parameters_once(models):
+    return [parameter for model in models for parameter in model.parameters()]
+
+
+# %% parameters-once: keeps one parameter for each name
+# gets 0 of 3: expected a list of the 10 parameters of the trunk and the 4 of two heads
 def parameters_once(models):
     return list({name: p for model in models for name, p in model.named_parameters()}.values())
 
 
-# %% parameters-once: takes equal values for the same parameter
-# gets 1 of 3: three heads, all zeros, are three
+# %% parameters-once: mistakes equal values for the same parameter
+# gets 1 of 3: three different heads, all zeros: expected
 def parameters_once(models):
     from itertools import chain
 
@@ -62,8 +62,8 @@ def parameters_once(models):
     return found
 
 
-# %% parameters-once: leaves out what is called trunk
-# gets 1 of 3: two layers share a weight alone
+# %% parameters-once: leaves out every parameter whose name contains trunk
+# gets 1 of 3: two layers that share only a weight
 def parameters_once(models):
     first, *others = models
     found = list(first.parameters())
@@ -72,16 +72,23 @@ def parameters_once(models):
     return found
 
 
-# %% load-tied: loads each by itself
-# gets 0 of 3: not tied
+# %% parameters-once: leaves out frozen parameters
+# gets 1 of 3: two models, the first of which is frozen for now
+def parameters_once(models):
+    found = {id(p): p for model in models for p in model.parameters() if p.requires_grad}
+    return list(found.values())
+
+
+# %% load-tied: loads each model separately
+# gets 0 of 3: they are not tied
 def load_tied(path, digit, even):
     checkpoint = torch.load(path)
     digit.load_state_dict(checkpoint["digit"])
     even.load_state_dict(checkpoint["even"])
 
 
-# %% load-tied: takes the tensors of the file, which share memory
-# gets 1 of 3: which is another parameter now
+# %% load-tied: uses the tensors of the file, which share memory
+# gets 1 of 3: of digit is a new parameter
 def load_tied(path, digit, even):
     checkpoint = torch.load(path)
     digit.load_state_dict(checkpoint["digit"], assign=True)
@@ -89,7 +96,7 @@ def load_tied(path, digit, even):
 
 
 # %% load-tied: shares the memory and not the parameter
-# gets 1 of 3: do not make it one
+# gets 1 of 3: do not make them one
 def load_tied(path, digit, even):
     checkpoint = torch.load(path)
     digit.load_state_dict(checkpoint["digit"])
@@ -98,8 +105,8 @@ def load_tied(path, digit, even):
         mine.data = other.data
 
 
-# %% load-tied: keeps the other trunk
-# gets 1 of 3: which is another parameter now
+# %% load-tied: keeps the trunk of even
+# gets 1 of 3: of digit is a new parameter
 def load_tied(path, digit, even):
     checkpoint = torch.load(path)
     digit.trunk = even.trunk
@@ -108,7 +115,7 @@ def load_tied(path, digit, even):
 
 
 # %% load-tied: ties the parameters and forgets the statistics
-# gets 1 of 3: which changes the statistics of the trunk
+# gets 1 of 3: digit saw another batch
 def load_tied(path, digit, even):
     checkpoint = torch.load(path)
     digit.load_state_dict(checkpoint["digit"])
@@ -119,7 +126,7 @@ def load_tied(path, digit, even):
 
 
 # %% load-tied: gives even a copy of the trunk
-# gets 0 of 3: not tied
+# gets 0 of 3: they are not tied
 def load_tied(path, digit, even):
     import copy
 
@@ -129,8 +136,21 @@ def load_tied(path, digit, even):
     even.trunk = copy.deepcopy(digit.trunk)
 
 
+# %% load-tied: shares the layers of the trunk and not its own statistics
+# gets 1 of 3: a trunk that is a single BatchNorm: digit saw another batch
+def load_tied(path, digit, even):
+    checkpoint = torch.load(path)
+    digit.load_state_dict(checkpoint["digit"])
+    even.load_state_dict(checkpoint["even"])
+    for name, layer in digit.trunk.named_children():
+        setattr(even.trunk, name, layer)
+    for name in ("weight", "bias"):
+        if hasattr(digit.trunk, name):
+            setattr(even.trunk, name, getattr(digit.trunk, name))
+
+
 # %% load-all: goes by position
-# gets 0 of 4: were saved with the weights 2 and 3, not [3.0, 2.0]
+# gets 0 of 4: and came back as {'back': 2.0, 'there': 3.0}
 def save_all(path, models, optimizers):
     torch.save([part.state_dict() for part in (*models.values(), *optimizers.values())], path)
 
@@ -141,8 +161,8 @@ def load_all(path, models, optimizers):
         part.load_state_dict(state)
 
 
-# %% load-all: does not look at what the optimizers hold
-# gets 0 of 4: were swapped, and no ValueError came
+# %% load-all: ignores what the optimizers hold
+# gets 0 of 4: the two optimizers were swapped: expected a ValueError, and none came
 def save_all(path, models, optimizers):
     states = {name: (models[name].state_dict(), optimizers[name].state_dict()) for name in models}
     torch.save(states, path)
@@ -155,7 +175,7 @@ def load_all(path, models, optimizers):
 
 
 # %% load-all: compares the values of the parameters
-# gets 1 of 4: the optimizer of back holds a copy of it, and no ValueError came
+# gets 1 of 4: the optimizer back holds a copy of its model: expected a ValueError, and none came
 def save_all(path, models, optimizers):
     states = {name: (models[name].state_dict(), optimizers[name].state_dict()) for name in models}
     torch.save(states, path)
@@ -171,8 +191,8 @@ def load_all(path, models, optimizers):
         optimizers[name].load_state_dict(optimizer_state)
 
 
-# %% load-all: looks after the models are loaded
-# gets 1 of 4: was loaded before it
+# %% load-all: checks after loading the models
+# gets 1 of 4: had already been loaded
 def save_all(path, models, optimizers):
     states = {name: (models[name].state_dict(), optimizers[name].state_dict()) for name in models}
     torch.save(states, path)
@@ -187,8 +207,8 @@ def load_all(path, models, optimizers):
         optimizers[name].load_state_dict(optimizer_state)
 
 
-# %% load-all: asks whether the model is held, not whether more is
-# gets 1 of 4: the optimizer of back holds both models
+# %% load-all: checks that the model is held, not that nothing else is
+# gets 1 of 4: the optimizer back holds both models
 def save_all(path, models, optimizers):
     states = {name: (models[name].state_dict(), optimizers[name].state_dict()) for name in models}
     torch.save(states, path)
@@ -204,91 +224,8 @@ def load_all(path, models, optimizers):
         optimizers[name].load_state_dict(optimizer_state)
 
 
-# %% load-one: a bare KeyError
-# gets 0 of 4: the error does not name ['encoder', 'decoder']
-def load_one(path, name, model):
-    file = torch.load(path)
-    if file.get("version", 1) > 2:
-        raise ValueError(f"version {file['version']} is not known, the latest is 2")
-    state = file["models"][name] if "models" in file else file[f"{name}_state_dict"]
-    model.load_state_dict(state)
-
-
-# %% load-one: does not look at the version
-# gets 1 of 4: version 3, with the keys version, models, and no ValueError came
-def load_one(path, name, model):
-    file = torch.load(path)
-    models = file.get("models") or {
-        key.removesuffix("_state_dict"): s for key, s in file.items() if key.endswith("_state_dict")
-    }
-    if name not in models:
-        raise KeyError(f"no model {name}, but {list(models)}")
-    model.load_state_dict(models[name])
-
-
-# %% load-one: offers the keys of the file as models
-# gets 1 of 4: the error offers epoch, which is no model
-def load_one(path, name, model):
-    file = torch.load(path)
-    if file.get("version", 1) > 2:
-        raise ValueError(f"version {file['version']} is not known, the latest is 2")
-    models = file.get("models", file)
-    key = name if "models" in file else f"{name}_state_dict"
-    if key not in models:
-        raise KeyError(f"no model {name}, but {list(models)}")
-    model.load_state_dict(models[key])
-
-
-# %% load-one: does not say which version it knows
-# gets 1 of 4: the error should name this version and the latest known, 2
-def load_one(path, name, model):
-    file = torch.load(path)
-    if file.get("version", 1) > 2:
-        raise ValueError(f"version {file['version']} is not known")
-    models = file.get("models") or {
-        key.removesuffix("_state_dict"): s for key, s in file.items() if key.endswith("_state_dict")
-    }
-    if name not in models:
-        raise KeyError(f"no model {name}, but {list(models)}")
-    model.load_state_dict(models[name])
-
-
-# %% load-one: cuts the old keys at their first underscore
-# gets 1 of 4: KeyError
-def load_one(path, name, model):
-    file = torch.load(path)
-    if file.get("version", 1) > 2:
-        raise ValueError(f"version {file['version']} is not known, the latest is 2")
-    models = file.get("models") or {
-        key.split("_")[0]: state for key, state in file.items() if "_state_dict" in key
-    }
-    if name not in models:
-        raise KeyError(f"no model {name}, but {list(models)}")
-    model.load_state_dict(models[name])
-
-
-# %% parameters-once: leaves out what is frozen
-# gets 1 of 3: the first model is frozen, for the time being
-def parameters_once(models):
-    found = {id(p): p for model in models for p in model.parameters() if p.requires_grad}
-    return list(found.values())
-
-
-# %% load-tied: shares the layers in the trunk, and not its own statistics
-# gets 1 of 3: with a BatchNorm as the whole trunk
-def load_tied(path, digit, even):
-    checkpoint = torch.load(path)
-    digit.load_state_dict(checkpoint["digit"])
-    even.load_state_dict(checkpoint["even"])
-    for name, layer in digit.trunk.named_children():
-        setattr(even.trunk, name, layer)
-    for name in ("weight", "bias"):
-        if hasattr(digit.trunk, name):
-            setattr(even.trunk, name, getattr(digit.trunk, name))
-
-
-# %% load-all: looks at the first group, and counts the rest
-# gets 1 of 4: half of what the optimizer of back holds is of there
+# %% load-all: checks the first group and counts the rest
+# gets 1 of 4: the optimizer back holds half of each model
 def save_all(path, models, optimizers):
     states = {"models": models, "optimizers": optimizers}
     torch.save(
@@ -308,23 +245,8 @@ def load_all(path, models, optimizers):
         optimizers[name].load_state_dict(states["optimizers"][name])
 
 
-# %% load-one: loads with strict=False
-# gets 1 of 4: the file has no 'scale', and no error came
-def load_one(path, name, model):
-    file = torch.load(path)
-    version = file.get("version", 1)
-    if version > 2:
-        raise ValueError(f"{path} has version {version}, and the latest known here is 2")
-    end = "_state_dict"
-    old = {key.removesuffix(end): s for key, s in file.items() if key.endswith(end)}
-    models = old if version == 1 else file["models"]
-    if name not in models:
-        raise KeyError(f"{path} has no model {name!r}, but {', '.join(models)}")
-    model.load_state_dict(models[name], strict=False)
-
-
-# %% load-all: lets a second group be of another model
-# gets 1 of 4: a second group of the optimizer of back is there's
+# %% load-all: allows a second group of another model
+# gets 1 of 4: the optimizer back has a second group, there
 def save_all(path, models, optimizers):
     states = {"models": models, "optimizers": optimizers}
     torch.save(
@@ -343,3 +265,81 @@ def load_all(path, models, optimizers):
     for name in models:
         models[name].load_state_dict(states["models"][name])
         optimizers[name].load_state_dict(states["optimizers"][name])
+
+
+# %% load-one: ignores the version
+# gets 0 of 4: version3.pt, decoder: expected a ValueError, and none came
+def load_one(path, name, model):
+    file = torch.load(path)
+    models = file.get("models") or {
+        key.removesuffix("_state_dict"): s for key, s in file.items() if key.endswith("_state_dict")
+    }
+    if name not in models:
+        raise KeyError(f"no model {name}, but {list(models)}")
+    model.load_state_dict(models[name])
+
+
+# %% load-one: raises the KeyError of the dict
+# gets 1 of 4: without a model epoch: the error lacks ['trunk', 'digits_head']
+def load_one(path, name, model):
+    file = torch.load(path)
+    if file.get("version", 1) > 2:
+        raise ValueError(f"version {file['version']} is not known, the latest is 2")
+    state = file["models"][name] if "models" in file else file[f"{name}_state_dict"]
+    model.load_state_dict(state)
+
+
+# %% load-one: lists the keys of the file as models
+# gets 1 of 4: the error lists epoch, which is not a model
+def load_one(path, name, model):
+    file = torch.load(path)
+    if file.get("version", 1) > 2:
+        raise ValueError(f"version {file['version']} is not known, the latest is 2")
+    models = file.get("models", file)
+    key = name if "models" in file else f"{name}_state_dict"
+    if key not in models:
+        raise KeyError(f"no model {name}, but {list(models)}")
+    model.load_state_dict(models[key])
+
+
+# %% load-one: does not name the version that it knows
+# gets 1 of 4: the error should name that version and the latest known, 2
+def load_one(path, name, model):
+    file = torch.load(path)
+    if file.get("version", 1) > 2:
+        raise ValueError(f"version {file['version']} is not known")
+    models = file.get("models") or {
+        key.removesuffix("_state_dict"): s for key, s in file.items() if key.endswith("_state_dict")
+    }
+    if name not in models:
+        raise KeyError(f"no model {name}, but {list(models)}")
+    model.load_state_dict(models[name])
+
+
+# %% load-one: cuts the old keys at their first underscore
+# gets 1 of 4: version 1, the model digits_head: it raised KeyError
+def load_one(path, name, model):
+    file = torch.load(path)
+    if file.get("version", 1) > 2:
+        raise ValueError(f"version {file['version']} is not known, the latest is 2")
+    models = file.get("models") or {
+        key.split("_")[0]: state for key, state in file.items() if "_state_dict" in key
+    }
+    if name not in models:
+        raise KeyError(f"no model {name}, but {list(models)}")
+    model.load_state_dict(models[name])
+
+
+# %% load-one: loads with strict=False
+# gets 1 of 4: a buffer that is not in the file: expected a RuntimeError, and none came
+def load_one(path, name, model):
+    file = torch.load(path)
+    version = file.get("version", 1)
+    if version > 2:
+        raise ValueError(f"{path} has version {version}, and the latest known here is 2")
+    end = "_state_dict"
+    old = {key.removesuffix(end): s for key, s in file.items() if key.endswith(end)}
+    models = old if version == 1 else file["models"]
+    if name not in models:
+        raise KeyError(f"{path} has no model {name!r}, but {', '.join(models)}")
+    model.load_state_dict(models[name], strict=False)

@@ -1,5 +1,5 @@
-# %% copy-rows: goes by the place in the list
-# gets 0 of 2: expected ones for cat and twos for dog
+# %% copy-rows: goes by the position in the list
+# gets 0 of 2: in the rows cat and dog are now [[2.0, 2.0]
 def copy_rows(head, saved, old_classes, new_classes):
     rows = min(len(old_classes), len(new_classes))
     with torch.no_grad():
@@ -8,7 +8,7 @@ def copy_rows(head, saved, old_classes, new_classes):
 
 
 # %% copy-rows: forgets the bias
-# gets 1 of 2: the bias of dog is to be the saved dog's
+# gets 1 of 2: the bias of dog should be that of the saved dog
 def copy_rows(head, saved, old_classes, new_classes):
     with torch.no_grad():
         for row, name in enumerate(new_classes):
@@ -17,7 +17,7 @@ def copy_rows(head, saved, old_classes, new_classes):
 
 
 # %% copy-rows: looks for the old names in the new order
-# gets 0 of 2: expected ones for cat and twos for dog
+# gets 0 of 2: in the rows cat and dog are now
 def copy_rows(head, saved, old_classes, new_classes):
     with torch.no_grad():
         for old_row, name in enumerate(old_classes):
@@ -26,8 +26,8 @@ def copy_rows(head, saved, old_classes, new_classes):
                 head.bias[old_row] = saved["bias"][new_classes.index(name) - 1]
 
 
-# %% copy-rows: begins with zeros
-# gets 1 of 2: the weight of eel is to be as it was, since no other knows it
+# %% copy-rows: starts from zeros
+# gets 1 of 2: the weight of eel should be as before, because eel is new
 def copy_rows(head, saved, old_classes, new_classes):
     with torch.no_grad():
         for part, tensor in head.named_parameters():
@@ -37,7 +37,7 @@ def copy_rows(head, saved, old_classes, new_classes):
 
 
 # %% copy-rows: puts new parameters into the head
-# gets 1 of 2: no longer trains it
+# gets 1 of 2: an optimizer that was built over head before the call no longer trains it
 def copy_rows(head, saved, old_classes, new_classes):
     weight, bias = head.weight.detach().clone(), head.bias.detach().clone()
     for row, name in enumerate(new_classes):
@@ -47,7 +47,7 @@ def copy_rows(head, saved, old_classes, new_classes):
     head.weight, head.bias = nn.Parameter(weight), nn.Parameter(bias)
 
 
-# %% renamed: replaces wherever it finds it
+# %% renamed: replaces the path wherever it appears
 # gets 0 of 3: 'stem0.conv.weight': 10.0
 def renamed(state_dict, paths):
     result = {}
@@ -58,7 +58,7 @@ def renamed(state_dict, paths):
     return result
 
 
-# %% renamed: looks only at how the name begins
+# %% renamed: looks only at the beginning of the name
 # gets 0 of 3: 'stem0.conv.weight': 10.0
 def renamed(state_dict, paths):
     result = {}
@@ -73,7 +73,7 @@ def renamed(state_dict, paths):
     return result
 
 
-# %% renamed: replaces the part wherever it stands
+# %% renamed: replaces the path wherever it is a part of the name
 # gets 1 of 3: 'head.encoder.weight'
 def renamed(state_dict, paths):
     return {
@@ -82,7 +82,7 @@ def renamed(state_dict, paths):
     }
 
 
-# %% renamed: renames what it has renamed
+# %% renamed: renames a name that it has just renamed
 # gets 1 of 3: got [None, 'a.weight']
 def renamed(state_dict, paths):
     result = {}
@@ -94,8 +94,8 @@ def renamed(state_dict, paths):
     return result
 
 
-# %% renamed: changes the dict that came in
-# gets 1 of 3: the state dict that came in was changed
+# %% renamed: changes the dict that was passed in
+# gets 1 of 3: the state dict passed in was changed
 def renamed(state_dict, paths):
     for name in list(state_dict):
         for old in sorted(paths, key=len, reverse=True):
@@ -105,7 +105,7 @@ def renamed(state_dict, paths):
     return state_dict
 
 
-# %% renamed: takes the first path that fits
+# %% renamed: takes the first path that matches
 # gets 1 of 3: got ['stem.weight', 'stem.0.weight', 'stem.01.weight']
 def renamed(state_dict, paths):
     result = {}
@@ -120,8 +120,8 @@ def renamed(state_dict, paths):
     return result
 
 
-# %% renamed: lets one tensor write over another
-# gets 1 of 3: one of them is lost
+# %% renamed: lets one tensor overwrite another
+# gets 1 of 3: one of them is lost; expected a ValueError
 def renamed(state_dict, paths):
     result = {}
     for name, tensor in state_dict.items():
@@ -133,20 +133,29 @@ def renamed(state_dict, paths):
     return result
 
 
-# %% load-either-way: forgives with strict=False
-# gets 0 of 3: a DataParallel took ['weight', 'bias']; expected the weight
+# %% load-either-way: uses strict=False
+# gets 0 of 3: a state dict saved bare, and a model that is DataParallel: expected the weight
 def load_either_way(model, state_dict):
     model.load_state_dict(state_dict, strict=False)
 
 
 # %% load-either-way: unwraps only the state dict
-# gets 0 of 3: Missing key(s) in state_dict: "module.weight"
+# gets 0 of 3: saved bare, and a model that is DataParallel: it raised RuntimeError
 def load_either_way(model, state_dict):
     model.load_state_dict({name.removeprefix("module."): state_dict[name] for name in state_dict})
 
 
-# %% load-either-way: replaces module. wherever it stands
-# gets 1 of 3: Missing key(s) in state_dict: "module.weight"
+# %% load-either-way: knows DataParallel and forgets torch.compile
+# gets 0 of 3: saved bare, and a model that is compiled: it raised RuntimeError
+def load_either_way(model, state_dict):
+    inner = model.module if isinstance(model, nn.DataParallel) else model
+    if state_dict.keys() != inner.state_dict().keys():
+        state_dict = {name.removeprefix("module."): t for name, t in state_dict.items()}
+    inner.load_state_dict(state_dict)
+
+
+# %% load-either-way: replaces module. wherever it appears
+# gets 1 of 3: saved bare, and a model that is bare: it raised RuntimeError
 def load_either_way(model, state_dict):
     while isinstance(model, nn.DataParallel) or hasattr(model, "_orig_mod"):
         model = model.module if isinstance(model, nn.DataParallel) else model._orig_mod
@@ -158,8 +167,8 @@ def load_either_way(model, state_dict):
     )
 
 
-# %% load-either-way: takes whatever is called module for a wrapper
-# gets 1 of 3: with a layer called module
+# %% load-either-way: mistakes everything called module for a wrapper
+# gets 1 of 3: saved bare, and a model that is bare: it raised RuntimeError
 def load_either_way(model, state_dict):
     while hasattr(model, "module") or hasattr(model, "_orig_mod"):
         model = model.module if hasattr(model, "module") else model._orig_mod
@@ -173,7 +182,7 @@ def load_either_way(model, state_dict):
 
 
 # %% load-either-way: knows one wrapper at a time
-# gets 1 of 3: compiled DataParallel loads what was saved bare
+# gets 1 of 3: saved bare, and a model that is compiled DataParallel: it raised RuntimeError
 def load_either_way(model, state_dict):
     if isinstance(model, nn.DataParallel):
         model = model.module
@@ -187,7 +196,7 @@ def load_either_way(model, state_dict):
 
 
 # %% load-what-fits: lets strict=False decide
-# gets 1 of 4: size mismatch for 0.bias
+# gets 0 of 4: and a model for 10: it raised RuntimeError: Error(s) in loading
 def load_what_fits(model, state_dict):
     result = model.load_state_dict(state_dict, strict=False)
     if len(result.missing_keys) == len(model.state_dict()):
@@ -199,8 +208,8 @@ def load_what_fits(model, state_dict):
     }
 
 
-# %% load-what-fits: hides the shapes among the missing
-# gets 1 of 4: 'missing': ['0.bias', '2.bias', '2.weight']
+# %% load-what-fits: reports wrong shapes as missing
+# gets 0 of 4: 'missing': ['fc3.bias', 'fc3.weight']
 def load_what_fits(model, state_dict):
     own = model.state_dict()
     fits = {
@@ -218,7 +227,7 @@ def load_what_fits(model, state_dict):
     }
 
 
-# %% load-what-fits: copies by hand whatever can be copied
+# %% load-what-fits: copies by hand what can be copied
 # gets 1 of 4: 'wrong shape': ['2.bias']
 def load_what_fits(model, state_dict):
     report = {"missing": [], "unexpected": [], "wrong shape": []}
@@ -233,7 +242,7 @@ def load_what_fits(model, state_dict):
     return report
 
 
-# %% load-what-fits: is content with nothing
+# %% load-what-fits: accepts that nothing fits
 # gets 1 of 4: nothing fits; expected a ValueError
 def load_what_fits(model, state_dict):
     own = model.state_dict()
@@ -263,28 +272,28 @@ def load_what_fits(model, state_dict):
     }
 
 
-# %% freeze: turns only the gradients off
-# gets 1 of 4: training changed the frozen body's ['1.running_mean'
-def freeze(body):
-    body.requires_grad_(False)
-
-
 # %% freeze: sets eval mode once
-# gets 1 of 4: training changed the frozen body's ['1.running_mean'
+# gets 0 of 4: expected 1.weight and 1.bias to change, and ['0.1.running_mean'
 def freeze(body):
     body.requires_grad_(False)
     body.eval()
 
 
+# %% freeze: turns only the gradients off
+# gets 0 of 4: expected 1.weight and 1.bias to change, and ['0.1.running_mean'
+def freeze(body):
+    body.requires_grad_(False)
+
+
 # %% freeze: sets only eval mode
-# gets 0 of 4: 0.weight
+# gets 0 of 4: 0.0.weight
 def freeze(body):
     body.eval()
     body.train = lambda mode=True: body
 
 
-# %% freeze: stops the statistics, and computes with those of the batch
-# gets 1 of 4: training changed the frozen body's ['1.num_batches_tracked'
+# %% freeze: stops the statistics, and normalizes with those of the batch
+# gets 0 of 4: and ['0.1.num_batches_tracked'
 def freeze(body):
     body.requires_grad_(False)
     for module in body.modules():
@@ -293,7 +302,7 @@ def freeze(body):
 
 
 # %% freeze: keeps BatchNorm in eval mode, and not dropout
-# gets 1 of 4: does not compute what it computed in eval mode
+# gets 1 of 4: the frozen body does not compute what it computed in eval mode
 def freeze(body):
     body.requires_grad_(False)
     for module in body.modules():
@@ -303,7 +312,7 @@ def freeze(body):
 
 
 # %% freeze: lets no gradient through
-# gets 1 of 4: what is not frozen is to learn, and ['0.weight', '0.bias'] did not change
+# gets 1 of 4: ['0.weight', '0.bias'] is not frozen, and did not change
 def freeze(body):
     body.requires_grad_(False)
     body.eval()
@@ -317,8 +326,8 @@ def freeze(body):
     body.forward = without_gradient
 
 
-# %% freeze: leaves a gradient from before
-# gets 1 of 4: the body had a gradient when it was frozen
+# %% freeze: leaves an earlier gradient
+# gets 1 of 4: a body that has a gradient when it is frozen: the next step
 def freeze(body):
     body.requires_grad_(False)
     body.eval()

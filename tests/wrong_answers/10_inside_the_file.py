@@ -1,42 +1,42 @@
 # %% file-bytes: adds up what the tensors show
-# gets 0 of 2: the row brings a storage of a million floats with it
+# gets 0 of 2: make a file with 4000040 bytes of numbers; file_bytes returned 4040
 def file_bytes(state_dict):
     return sum(tensor.nbytes for tensor in state_dict.values())
 
 
 # %% file-bytes: adds the storage of every name
-# gets 1 of 2: are 3 records of 3400 bytes together; file_bytes gave 9000
+# gets 1 of 2: the file has 3 records with 3400 bytes in total; file_bytes returned 9000
 def file_bytes(state_dict):
     return sum(tensor.untyped_storage().nbytes() for tensor in state_dict.values())
 
 
-# %% file-bytes: tells storages apart by the tensors' addresses
-# gets 1 of 2: are 3 records of 3400 bytes together; file_bytes gave 8200
+# %% file-bytes: identifies storages by the addresses of the tensors
+# gets 1 of 2: the file has 3 records with 3400 bytes in total; file_bytes returned 8200
 def file_bytes(state_dict):
     tensors = {tensor.data_ptr(): tensor for tensor in state_dict.values()}
     return sum(tensor.untyped_storage().nbytes() for tensor in tensors.values())
 
 
-# %% slim: only copies the dict
-# gets 0 of 4: takes less than 10,000 bytes, not 400
-def slim(state_dict):
-    return dict(state_dict)
-
-
-# %% slim: copies deeply, storages and all
-# gets 0 of 4: takes less than 10,000 bytes, not 400
-def slim(state_dict):
-    return copy.deepcopy(state_dict)
-
-
-# %% slim: clones them all
-# gets 1 of 4: were one tensor, and are two now
+# %% slim: clones all tensors
+# gets 0 of 4: row and tied were one tensor; row is set to -1, and tied is still 2000.0
 def slim(state_dict):
     return {name: tensor.clone() for name, tensor in state_dict.items()}
 
 
+# %% slim: copies only the dict
+# gets 0 of 4: should take less than 20000 bytes; it takes 400
+def slim(state_dict):
+    return dict(state_dict)
+
+
+# %% slim: makes a deep copy, storages included
+# gets 0 of 4: should take less than 20000 bytes; it takes 400
+def slim(state_dict):
+    return copy.deepcopy(state_dict)
+
+
 # %% slim: clones what is too large, name by name
-# gets 1 of 4: were one tensor, and are two now
+# gets 0 of 4: row and tied were one tensor; row is set to -1, and tied is still 2000.0
 def slim(state_dict):
     return {
         name: tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor
@@ -44,14 +44,14 @@ def slim(state_dict):
     }
 
 
-# %% slim: knows tied weights by the tensor object
-# gets 1 of 4: were one tensor, and are two now
+# %% slim: recognises tied weights by the tensor object
+# gets 1 of 4: embedding.weight and head.weight were one tensor; after loading
 def slim(state_dict):
     kept = {id(tensor): tensor.clone() for tensor in state_dict.values()}
     return {name: kept[id(tensor)] for name, tensor in state_dict.items()}
 
 
-# %% slim: knows tied weights by the address alone
+# %% slim: recognises tied weights by the address only
 # gets 1 of 4: turned has other values
 def slim(state_dict):
     kept = {}
@@ -61,8 +61,8 @@ def slim(state_dict):
     return {name: kept[tensor.data_ptr()] for name, tensor in state_dict.items()}
 
 
-# %% slim: makes an expanded number a million
-# gets 1 of 4: take less than 90,000 bytes; the file has 40
+# %% slim: turns an expanded number into a million numbers
+# gets 1 of 4: less than 90000 bytes; the file has 40
 def slim(state_dict):
     def place(tensor):
         return tensor.data_ptr(), tensor.shape, tensor.stride()
@@ -71,8 +71,8 @@ def slim(state_dict):
     return {name: kept[place(tensor)] for name, tensor in state_dict.items()}
 
 
-# %% slim: puts the clones into the dict that came in
-# gets 1 of 4: the state dict that came in holds other tensors now
+# %% slim: puts the clones into the dict that was passed in
+# gets 1 of 4: the state dict passed in now holds other tensors
 def slim(state_dict):
     kept = {}
     for name, tensor in state_dict.items():
@@ -82,23 +82,16 @@ def slim(state_dict):
     return state_dict
 
 
-# %% changed: compares the files
-# gets 0 of 3: saved under two names, has no changes
-def changed(before, after):
-    same = Path(before).read_bytes() == Path(after).read_bytes()
-    return [] if same else sorted(torch.load(after))
-
-
-# %% changed: equal is not the same, for NaN and for dtypes
-# gets 1 of 3: 'halved' has changed (float32 became float16)
+# %% changed: compares with torch.equal, which ignores dtypes and no NaN equals another
+# gets 0 of 3: with a NaN in 1.running_var, saved twice: expected [], got ['1.running_var']
 def changed(before, after):
     old, new = torch.load(before), torch.load(after)
     same = {name for name in old.keys() & new.keys() if torch.equal(old[name], new[name])}
     return sorted((old.keys() | new.keys()) - same)
 
 
-# %% changed: takes a NaN for a change
-# gets 1 of 3: the tensor with a NaN is the same bit for bit
+# %% changed: mistakes a NaN for a change
+# gets 0 of 3: with a NaN in 1.running_var, saved twice: expected [], got ['1.running_var']
 def changed(before, after):
     def same(a, b):
         return a.dtype == b.dtype and torch.equal(a, b)
@@ -108,7 +101,14 @@ def changed(before, after):
     return sorted(n for n in names if n not in old or n not in new or not same(old[n], new[n]))
 
 
-# %% changed: allows for a tolerance
+# %% changed: compares the files
+# gets 0 of 3: saved twice: expected [], got
+def changed(before, after):
+    same = Path(before).read_bytes() == Path(after).read_bytes()
+    return [] if same else sorted(torch.load(after))
+
+
+# %% changed: allows a tolerance
 # gets 1 of 3: 'nudged' has changed (one number differs in its last bit)
 def changed(before, after):
     def same(a, b):
@@ -119,7 +119,7 @@ def changed(before, after):
     return sorted(n for n in names if n not in old or n not in new or not same(old[n], new[n]))
 
 
-# %% changed: a single number is like many
+# %% changed: broadcasts a single number
 # gets 1 of 3: 'shorter' has changed (three ones became one)
 def changed(before, after):
     def same(a, b):
@@ -131,20 +131,36 @@ def changed(before, after):
 
 
 # %% changed: looks only at the names of the first file
-# gets 1 of 3: KeyError: 'gone'
+# gets 1 of 3: or are in one file only: it raised KeyError: 'gone'
+def changed(before, after):
+    def bits(tensor):
+        return tensor.dtype, tensor.shape, tensor.flatten().view(torch.uint8).tolist()
+
+    old, new = torch.load(before), torch.load(after)
+    return sorted(name for name in old if bits(old[name]) != bits(new[name]))
+
+
+# %% changed: treats every NaN as zero
+# gets 1 of 3: 'fixed' has changed (a NaN became a zero)
 def changed(before, after):
     old, new = torch.load(before), torch.load(after)
-    return sorted(name for name in old if not torch.equal(old[name], new[name]))
+
+    def same(name):
+        a, b = old[name], new[name]
+        return a.dtype == b.dtype and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
+
+    both = old.keys() & new.keys()
+    return sorted((old.keys() | new.keys()) - {name for name in both if same(name)})
 
 
 # %% load-lean: maps everything
-# gets 0 of 3: in the compressed file the weight is [0, 1, 2, 3]
+# gets 0 of 3: compressed.pt: the weight is [0, 1, 2, 3], and was loaded as
 def load_lean(path):
     return torch.load(path, mmap=True)
 
 
 # %% load-lean: waits for an error
-# gets 0 of 3: in the compressed file the weight is [0, 1, 2, 3]
+# gets 0 of 3: compressed.pt: the weight is [0, 1, 2, 3], and was loaded as
 def load_lean(path):
     try:
         return torch.load(path, mmap=True)
@@ -153,13 +169,13 @@ def load_lean(path):
 
 
 # %% load-lean: maps nothing
-# gets 1 of 3: nothing in this file is compressed, so it can be mapped
+# gets 1 of 3: a file with no compressed record can be mapped
 def load_lean(path):
     return torch.load(path)
 
 
-# %% load-lean: takes every file for an archive
-# gets 1 of 3: BadZipFile: File is not a zip file
+# %% load-lean: assumes that every file is an archive
+# gets 1 of 3: a file in the legacy format: it raised BadZipFile
 def load_lean(path):
     with zipfile.ZipFile(path) as archive:
         stored = all(r.compress_type == zipfile.ZIP_STORED for r in archive.infolist())
@@ -167,7 +183,7 @@ def load_lean(path):
 
 
 # %% load-lean: looks at one record
-# gets 1 of 3: one record of this file, that of b, is compressed: b is 2
+# gets 1 of 3: that of b, is compressed: b begins with 2.0
 def load_lean(path):
     if not zipfile.is_zipfile(path):
         return torch.load(path)
@@ -176,20 +192,8 @@ def load_lean(path):
     return torch.load(path, mmap=stored)
 
 
-# %% there-and-back: turns the rest into strings
-# gets 0 of 4: the epoch was 7, and came back as '7'
-def to_safetensors(checkpoint, path):
-    rest = {key: str(checkpoint[key]) for key in checkpoint if key != "model_state_dict"}
-    save_file(checkpoint["model_state_dict"], path, metadata=rest)
-
-
-def from_safetensors(path):
-    with safe_open(path, framework="pt") as file:
-        return {"model_state_dict": load_file(path)} | file.metadata()
-
-
-# %% there-and-back: hands the shared tensors over
-# gets 1 of 4: Some tensors share memory
+# %% there-and-back: passes the shared tensors to save_file
+# gets 0 of 4: Some tensors share memory
 def to_safetensors(checkpoint, path):
     rest = {key: checkpoint[key] for key in checkpoint if key != "model_state_dict"}
     save_file(checkpoint["model_state_dict"], path, metadata={"rest": json.dumps(rest)})
@@ -201,7 +205,7 @@ def from_safetensors(path):
 
 
 # %% there-and-back: clones the shared tensors
-# gets 1 of 4: less than 25,000 bytes; the file has 3
+# gets 0 of 4: 0.weight is set to -1, and 1.weight is
 def to_safetensors(checkpoint, path):
     rest = {key: checkpoint[key] for key in checkpoint if key != "model_state_dict"}
     tensors = {n: t.clone().contiguous() for n, t in checkpoint["model_state_dict"].items()}
@@ -213,8 +217,21 @@ def from_safetensors(path):
         return {"model_state_dict": load_file(path)} | json.loads(file.metadata()["rest"])
 
 
-# %% there-and-back: knows shared tensors by their address alone
-# gets 1 of 4: a transposed view came back as [[1.0, 2.0], [3.0, 4.0]]
+# %% there-and-back: turns everything else into strings
+# gets 0 of 4: the epoch was 7, and came back as '7'
+def to_safetensors(checkpoint, path):
+    rest = {key: str(checkpoint[key]) for key in checkpoint if key != "model_state_dict"}
+    tensors = {n: t.clone().contiguous() for n, t in checkpoint["model_state_dict"].items()}
+    save_file(tensors, path, metadata=rest)
+
+
+def from_safetensors(path):
+    with safe_open(path, framework="pt") as file:
+        return {"model_state_dict": load_file(path)} | file.metadata()
+
+
+# %% there-and-back: recognises shared tensors by their address only
+# gets 1 of 4: turned was [[1, 3], [2, 4]], and came back as
 def to_safetensors(checkpoint, path):
     rest = dict(checkpoint)
     state = rest.pop("model_state_dict")
@@ -231,7 +248,7 @@ def from_safetensors(path):
     return {"model_state_dict": {name: tensors[names[name]] for name in names}} | rest
 
 
-# %% there-and-back: keeps no order
+# %% there-and-back: loses the order of the names
 # gets 1 of 4: the names were ['0.weight', '1.weight', '1.bias'
 def to_safetensors(checkpoint, path):
     rest = dict(checkpoint)
@@ -251,16 +268,3 @@ def from_safetensors(path):
         again, rest = (json.loads(file.metadata()[key]) for key in ("again", "rest"))
     state |= {name: state[other] for name, other in again.items()}
     return {"model_state_dict": state} | rest
-
-
-# %% changed: takes every NaN for a zero
-# gets 1 of 3: a NaN became a zero
-def changed(before, after):
-    old, new = torch.load(before), torch.load(after)
-
-    def same(name):
-        a, b = old[name], new[name]
-        return a.dtype == b.dtype and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
-
-    both = old.keys() & new.keys()
-    return sorted((old.keys() | new.keys()) - {name for name in both if same(name)})

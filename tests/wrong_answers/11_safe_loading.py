@@ -1,18 +1,25 @@
-# %% unexpected: gives all that the file asks for
-# gets 0 of 2: the honest file asks only for argparse.Namespace, which is allowed
+# %% unexpected: returns everything that the file asks for
+# gets 0 of 2: honest.pt, with argparse.Namespace allowed: expected [], got ['argparse.Namespace']
 def unexpected(path, allowed):
     return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
 
 
-# %% unexpected: takes what begins alike for allowed
-# gets 1 of 2: torch.hub.load is not allowed by 'torch'
+# %% unexpected: allows every name that begins with an allowed one
+# gets 1 of 2: got ['builtins.exec']
 def unexpected(path, allowed):
     wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     return sorted(name for name in wanted if not name.startswith(tuple(allowed)))
 
 
-# %% unexpected: an empty list for what has none
-# gets 1 of 2: a legacy file has no list: expected a ValueError, and got []
+# %% unexpected: looks for the name in the text of the allowed ones
+# gets 1 of 2: of which ['my.argparse.Namespace2'] is allowed: expected ['argparse.Namespace'
+def unexpected(path, allowed):
+    wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return sorted(name for name in wanted if name not in str(allowed))
+
+
+# %% unexpected: returns an empty list if there is no list
+# gets 1 of 2: whose names cannot be listed: expected a ValueError, got []
 def unexpected(path, allowed):
     try:
         wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
@@ -21,8 +28,8 @@ def unexpected(path, allowed):
     return sorted(set(wanted) - set(allowed))
 
 
-# %% unexpected: reads the one name in the error
-# gets 1 of 2: and three others
+# %% unexpected: reads the one name in the error message
+# gets 1 of 2: expected ['builtins.exec', 'shutil.copyfile', 'torch.hub.load'], got [
 def unexpected(path, allowed):
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -34,14 +41,14 @@ def unexpected(path, allowed):
 
 
 # %% unexpected: loads the file to look at it
-# gets 0 of 2: the file was loaded, and its code has run
+# gets 0 of 2: stranger.pt: the file was loaded, and its code ran
 def unexpected(path, allowed):
     torch.load(path, weights_only=False)
     return sorted(set(torch.serialization.get_unsafe_globals_in_checkpoint(path)) - set(allowed))
 
 
-# %% load-with-args: tries the safe way, and then the other
-# gets 1 of 3: whether the safe way fails, it decides
+# %% load-with-args: tries the safe way, then the unsafe way
+# gets 0 of 3: stranger.pt asks for exec: expected an UnpicklingError; none came
 def load_with_args(path):
     try:
         return torch.load(path, weights_only=True)
@@ -49,8 +56,8 @@ def load_with_args(path):
         return torch.load(path, weights_only=False)
 
 
-# %% load-with-args: tries the other way if there is a Namespace in it
-# gets 1 of 3: whether the safe way fails, it decides
+# %% load-with-args: tries the unsafe way if there is a Namespace in the file
+# gets 0 of 3: a file whose Namespace contains a call of exec: the file's code ran
 def load_with_args(path):
     try:
         return torch.load(path, weights_only=True)
@@ -60,43 +67,53 @@ def load_with_args(path):
         return torch.load(path, weights_only=False)
 
 
-# %% load-with-args: allows it for good
+# %% load-with-args: allows a Namespace permanently
 # gets 1 of 3: argparse.Namespace is still allowed
 def load_with_args(path):
     torch.serialization.add_safe_globals([argparse.Namespace])
     return torch.load(path, weights_only=True)
 
 
-# %% load-with-args: relies on the default
-# gets 1 of 3: only a load that says weights_only=True itself is safe from it
+# %% load-with-args: clears everything that was allowed
+# gets 1 of 3: the program had allowed PurePath before
+def load_with_args(path):
+    torch.serialization.add_safe_globals([argparse.Namespace])
+    try:
+        return torch.load(path, weights_only=True)
+    finally:
+        torch.serialization.clear_safe_globals()
+
+
+# %% load-with-args: relies on the default of weights_only
+# gets 1 of 3: a file that asks for exec: the file's code ran
 def load_with_args(path):
     with torch.serialization.safe_globals([argparse.Namespace]):
         return torch.load(path)
 
 
 # %% load-with-args: allows whatever the file asks for
-# gets 1 of 3: the file's code was run
+# gets 0 of 3: its code ran
 def load_with_args(path):
     with torch.serialization.safe_globals([argparse.Namespace, exec]):
         return torch.load(path, weights_only=True)
 
 
-# %% load-published: does not look at the checksum
-# gets 1 of 3: of the file that one bit was changed in
+# %% load-published: ignores the checksum
+# gets 0 of 3: the checksum of another file: expected a ValueError, got {'weight'
 def load_published(path, published):
     return torch.load(path, weights_only=True)
 
 
-# %% load-published: compares letter for letter
-# gets 1 of 3: ValueError: another checksum
+# %% load-published: is strict about case and spaces
+# gets 1 of 3: with spaces and a line break around it: it raised ValueError
 def load_published(path, published):
     if hashlib.sha256(Path(path).read_bytes()).hexdigest() != published:
         raise ValueError("another checksum")
     return torch.load(path, weights_only=True)
 
 
-# %% load-published: is content with the beginning
-# gets 1 of 3: the checksum is cut off after eight digits; the file was loaded
+# %% load-published: accepts the beginning of the checksum
+# gets 1 of 3: the first eight digits of the checksum: expected a ValueError
 def load_published(path, published):
     found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     if not found.startswith(published.strip().lower()):
@@ -104,8 +121,18 @@ def load_published(path, published):
     return torch.load(path, weights_only=True)
 
 
+# %% load-published: compares the first digits
+# gets 1 of 3: a checksum that differs from the ninth digit on: expected a ValueError
+def load_published(path, published):
+    found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    published = published.strip().lower()
+    if len(published) != 64 or published[:8] != found[:8]:
+        raise ValueError(f"expected {published}, found {found}")
+    return torch.load(path, weights_only=True)
+
+
 # %% load-published: loads first
-# gets 1 of 3: a look into the stranger's file came first
+# gets 1 of 3: and the checksum of another file: expected a ValueError, got UnpicklingError
 def load_published(path, published):
     state = torch.load(path, weights_only=True)
     if hashlib.sha256(Path(path).read_bytes()).hexdigest() != published.strip().lower():
@@ -113,22 +140,30 @@ def load_published(path, published):
     return state
 
 
-# %% load-published: takes the right checksum for harmless
-# gets 1 of 3: not that it is harmless
+# %% load-published: considers a file with the right checksum harmless
+# gets 1 of 3: which does not make it harmless: the file's code ran
 def load_published(path, published):
     if hashlib.sha256(Path(path).read_bytes()).hexdigest() != published.strip().lower():
         raise ValueError("another checksum")
     return torch.load(path, weights_only=False)
 
 
-# %% plain: makes only the outermost plain
-# gets 1 of 4: the new file still asks for [
+# %% load-published: compares with an assert
+# gets 0 of 3: the checksum of another file: it raised AssertionError()
+def load_published(path, published):
+    found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert found == published.strip().lower()
+    return torch.load(path, weights_only=True)
+
+
+# %% plain: converts only the outermost values
+# gets 0 of 4: torch.load refuses the result
 def plain(value):
     kinds = {argparse.Namespace: vars, np.float32: float, np.float64: float}
     return {name: kinds.get(type(one), lambda x: x)(one) for name, one in value.items()}
 
 
-# %% plain: takes numpy's float for Python's
+# %% plain: tests for float before NumPy's float64, which is one
 # gets 1 of 4: the new file still asks for [
 def plain(value):
     if value is None or isinstance(value, torch.Tensor | bool | int | float | str):
@@ -168,8 +203,8 @@ def plain(value):
     raise TypeError(type(value).__name__)
 
 
-# %% plain: makes lists of arrays and tuples
-# gets 1 of 4: best: expected (0.75, 'b', None), and got [0.75, 'b', None]
+# %% plain: turns arrays and tuples into lists
+# gets 1 of 4: best: expected (0.75, 'b', None), got [0.75, 'b', None]
 def plain(value):
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
@@ -186,8 +221,8 @@ def plain(value):
     raise TypeError(type(value).__name__)
 
 
-# %% plain: lets the unknown pass
-# gets 1 of 4: a set in a list is not on the list of plain things
+# %% plain: lets unknown types pass
+# gets 1 of 4: a set in a list: expected a TypeError
 def plain(value):
     if isinstance(value, np.generic):
         return value.item()
@@ -204,8 +239,8 @@ def plain(value):
     return value
 
 
-# %% receive: takes whatever torch.nn has
-# gets 1 of 5: the architecture 'Identity' is not in the table
+# %% receive: builds whatever torch.nn contains
+# gets 0 of 5: the architecture 'Identity': expected a ValueError, got Identity()
 def receive(folder):
     config = json.loads(Path(folder, "config.json").read_text())
     name = {"linear": "Linear"}.get(config["architecture"], config["architecture"])
@@ -216,32 +251,42 @@ def receive(folder):
 
 
 # %% receive: evaluates the architecture
-# gets 1 of 5: and its code was run
+# gets 1 of 5: the sender's code ran
 def receive(folder):
-    config = json.loads(Path(folder, "config.json").read_text())
-    name = config["architecture"]
+    found = sorted(path.name for path in folder.iterdir())
+    if found != ["config.json", "weights.safetensors"]:
+        raise ValueError(f"found {found}")
+    config = json.loads((folder / "config.json").read_text())
+    arguments = config["arguments"]
+    if not isinstance(arguments, dict):
+        raise ValueError(arguments)
+    if any(type(value) is not int or name == "device" for name, value in arguments.items()):
+        raise ValueError(arguments)
     try:
-        kind = ARCHITECTURES.get(name) or eval(name)
-        model = kind(**config["arguments"])
+        kind, names = ARCHITECTURES.get(config["architecture"]) or eval(config["architecture"])
+        if arguments.keys() != names:
+            raise ValueError(arguments)
+        with torch.device("meta"):
+            model = kind(**arguments)
     except (NameError, TypeError) as error:
-        raise ValueError(name) from error
-    model.load_state_dict(load_file(Path(folder) / "weights.safetensors"))
+        raise ValueError(config) from error
+    model.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
     return model
 
 
-# %% receive: looks at no other files
-# gets 1 of 5: there is a third file, modeling.py
+# %% receive: ignores other files
+# gets 1 of 5: a third file, modeling.py: expected a ValueError
 def receive(folder):
     config = json.loads(Path(folder, "config.json").read_text())
     if config["architecture"] not in ARCHITECTURES:
         raise ValueError(config["architecture"])
-    model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+    model = ARCHITECTURES[config["architecture"]][0](**config["arguments"])
     model.load_state_dict(load_file(Path(folder) / "weights.safetensors"))
     return model
 
 
 # %% receive: falls back to a pickle
-# gets 1 of 5: weights.safetensors is a pickle under another name: and its code was run
+# gets 1 of 5: a pickle that is named weights.safetensors: the sender's code ran
 def receive(folder):
     if len(list(Path(folder).iterdir())) != 2 or Path(folder, "pytorch_model.bin").exists():
         raise ValueError("other files")
@@ -249,7 +294,7 @@ def receive(folder):
     if config["architecture"] not in ARCHITECTURES:
         raise ValueError(config["architecture"])
     with torch.device("meta"):
-        model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+        model = ARCHITECTURES[config["architecture"]][0](**config["arguments"])
     weights = Path(folder) / "weights.safetensors"
     try:
         state_dict = load_file(weights)
@@ -261,8 +306,8 @@ def receive(folder):
     return model
 
 
-# %% receive: takes weights that do not fit
-# gets 1 of 5: the bias is missing: expected an error (RuntimeError), and got a model
+# %% receive: accepts weights that do not fit
+# gets 1 of 5: weights without the bias: expected a RuntimeError, got Linear
 def receive(folder):
     if {path.name for path in Path(folder).iterdir()} != {"config.json", "weights.safetensors"}:
         raise ValueError("other files")
@@ -270,21 +315,21 @@ def receive(folder):
     if config["architecture"] not in ARCHITECTURES:
         raise ValueError(config["architecture"])
     with torch.device("meta"):
-        model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+        model = ARCHITECTURES[config["architecture"]][0](**config["arguments"])
     weights = load_file(Path(folder) / "weights.safetensors")
     model.load_state_dict(weights, assign=True, strict=False)
     return model
 
 
-# %% receive: gets the memory that the config claims
-# gets 1 of 5: 40 petabytes are claimed and 12 bytes sent
+# %% receive: allocates the memory that the config claims
+# gets 1 of 5: a config for 40 petabytes, with 12 bytes of weights: expected a RuntimeError
 def receive(folder):
     if {path.name for path in Path(folder).iterdir()} != {"config.json", "weights.safetensors"}:
         raise ValueError("other files")
     config = json.loads(Path(folder, "config.json").read_text())
     if config["architecture"] not in ARCHITECTURES:
         raise ValueError(config["architecture"])
-    model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+    model = ARCHITECTURES[config["architecture"]][0](**config["arguments"])
     model.load_state_dict(load_file(Path(folder) / "weights.safetensors"))
     return model
 
@@ -298,40 +343,13 @@ def receive(folder):
     if config["architecture"] not in ARCHITECTURES:
         raise ValueError(config["architecture"])
     with torch.device("meta"):
-        model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+        model = ARCHITECTURES[config["architecture"]][0](**config["arguments"])
     model.load_state_dict(load_file(Path(folder) / "weights.safetensors"))
     return model
 
 
-# %% unexpected: looks for the name inside the allowed ones
-# gets 1 of 2: my.argparse.Namespace2 is another name
-def unexpected(path, allowed):
-    wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    return sorted(name for name in wanted if name not in str(allowed))
-
-
-# %% load-with-args: clears all that was allowed
-# gets 1 of 3: the program had allowed PurePath before
-def load_with_args(path):
-    torch.serialization.add_safe_globals([argparse.Namespace])
-    try:
-        return torch.load(path, weights_only=True)
-    finally:
-        torch.serialization.clear_safe_globals()
-
-
-# %% load-published: compares the first digits
-# gets 1 of 3: another from the ninth digit on
-def load_published(path, published):
-    found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    published = published.strip().lower()
-    if len(published) != 64 or published[:8] != found[:8]:
-        raise ValueError(f"expected {published}, found {found}")
-    return torch.load(path, weights_only=True)
-
-
 # %% receive: lets the sender choose the device
-# gets 1 of 5: the argument device='cpu' would have the memory taken
+# gets 1 of 5: 'device': 'cpu'}, for a linear layer: expected a ValueError, got Linear
 def receive(folder):
     found = sorted(path.name for path in folder.iterdir())
     if found != ["config.json", "weights.safetensors"]:
@@ -340,13 +358,13 @@ def receive(folder):
     if config["architecture"] not in ARCHITECTURES:
         raise ValueError(config["architecture"])
     with torch.device("meta"):
-        model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+        model = ARCHITECTURES[config["architecture"]][0](**config["arguments"])
     model.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
     return model
 
 
-# %% receive: looks at the numbers and not at what they are for
-# gets 1 of 5: the argument device=0 would have the memory taken
+# %% receive: checks the values and not the names of the arguments
+# gets 1 of 5: 'device': 0}, for a linear layer: expected a ValueError
 def receive(folder):
     found = sorted(path.name for path in folder.iterdir())
     if found != ["config.json", "weights.safetensors"]:
@@ -357,6 +375,6 @@ def receive(folder):
     if any(type(value) is not int for value in config["arguments"].values()):
         raise ValueError(config["arguments"])
     with torch.device("meta"):
-        model = ARCHITECTURES[config["architecture"]](**config["arguments"])
+        model = ARCHITECTURES[config["architecture"]][0](**config["arguments"])
     model.load_state_dict(load_file(folder / "weights.safetensors"), assign=True)
     return model

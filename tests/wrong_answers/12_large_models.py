@@ -1,64 +1,76 @@
-# %% still-on-meta: looks at the parameters alone
-# gets 0 of 3: you found ['1.bias', '1.weight']
-def still_on_meta(model):
-    return sorted(name for name, parameter in model.named_parameters() if parameter.is_meta)
-
-
-# %% still-on-meta: looks at the state dict
-# gets 0 of 3: shift, a buffer that is not persistent
-def still_on_meta(model):
-    return sorted(name for name, tensor in model.state_dict().items() if tensor.is_meta)
-
-
 # %% still-on-meta: forgets plain attributes
-# gets 1 of 3: ['encoder.1.scale', 'mean'] are on meta, too
+# gets 0 of 3: scale is a plain attribute and shift a buffer; got ['1.bias', '1.weight', 'shift']
 def still_on_meta(model):
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return sorted(name for name, tensor in tensors.items() if tensor.is_meta)
 
 
-# %% still-on-meta: looks for plain attributes in the outermost module
-# gets 1 of 3: ['encoder.1.scale'] are on meta, too
+# %% still-on-meta: looks at the parameters only
+# gets 0 of 3: where scale is a plain attribute and shift a buffer; got ['1.bias', '1.weight']
+def still_on_meta(model):
+    return sorted(name for name, parameter in model.named_parameters() if parameter.is_meta)
+
+
+# %% still-on-meta: looks at the state dict
+# gets 0 of 3: where scale is a plain attribute and shift a buffer; got ['1.bias', '1.weight']
+def still_on_meta(model):
+    return sorted(name for name, tensor in model.state_dict().items() if tensor.is_meta)
+
+
+# %% still-on-meta: looks for plain attributes in the outermost module only
+# gets 1 of 3: ['encoder.1.scale'] should be listed, too
 def still_on_meta(model):
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     tensors |= {name: v for name, v in vars(model).items() if isinstance(v, torch.Tensor)}
     return sorted(name for name, tensor in tensors.items() if tensor.is_meta)
 
 
+# %% still-on-meta: lists a tied weight once
+# gets 1 of 3: two layers with one weight: ['1.weight'] should be listed, too
+def still_on_meta(model):
+    registered = [*model.named_parameters(), *model.named_buffers()]
+    names = [name for name, tensor in registered if tensor.is_meta]
+    for prefix, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, torch.Tensor) and value.is_meta:
+                names.append(f"{prefix}.{name}" if prefix else name)
+    return sorted(names)
+
+
 # %% half-size: turns the model itself into bfloat16
-# gets 0 of 3: the model itself is torch.bfloat16 now
+# gets 0 of 3: 'num_batches_tracked': torch.int64} now
 def save_half(model, path):
     torch.save(model.bfloat16().state_dict(), path)
 
 
-# %% half-size: turns the model there and back
-# gets 1 of 3: after the save 0.weight of the model is
+# %% half-size: converts the counters as well
+# gets 0 of 3: 'num_batches_tracked': torch.bfloat16}
+def save_half(model, path):
+    torch.save({name: t.bfloat16() for name, t in model.state_dict().items()}, path)
+
+
+# %% half-size: converts the model there and back
+# gets 1 of 3: and after the save is
 def save_half(model, path):
     torch.save(model.bfloat16().state_dict(), path)
     model.float()
 
 
-# %% half-size: turns the counters as well
-# gets 1 of 3: ids is no floating-point tensor
-def save_half(model, path):
-    torch.save({name: t.bfloat16() for name, t in model.state_dict().items()}, path)
-
-
-# %% half-size: takes the other half
+# %% half-size: uses the other 16-bit type
 # gets 0 of 3: torch.float16
 def save_half(model, path):
     state = model.state_dict()
     torch.save({n: t.half() if t.is_floating_point() else t for n, t in state.items()}, path)
 
 
-# %% half-size: saves the parameters alone
-# gets 1 of 3: expected the keys
+# %% half-size: saves only the parameters
+# gets 0 of 3: found {'weight': torch.bfloat16, 'bias': torch.bfloat16}
 def save_half(model, path):
     torch.save({name: p.detach().bfloat16() for name, p in model.named_parameters()}, path)
 
 
 # %% assign-tied: just assigns
-# gets 0 of 4: two parameters now
+# gets 0 of 4: 0.weight and 1.weight were one parameter, and are two now
 def assign_tied(model, state_dict):
     model.load_state_dict(state_dict, assign=True)
 
@@ -74,13 +86,13 @@ def assign_tied(model, state_dict):
 
 
 # %% assign-tied: knows the names of one model
-# gets 1 of 4: 'Tied' object is not subscriptable
+# gets 1 of 4: with the same numbers: it raised TypeError: 'Tied' object is not subscriptable
 def assign_tied(model, state_dict):
     model.load_state_dict(state_dict, assign=True)
     model[1].weight = model[0].weight
 
 
-# %% assign-tied: ties what lies in the same memory of the file
+# %% assign-tied: ties what shares memory in the file
 # gets 1 of 4: expected one parameter for each of
 def assign_tied(model, state_dict):
     model.load_state_dict(state_dict, assign=True)
@@ -91,7 +103,7 @@ def assign_tied(model, state_dict):
         setattr(model.get_submodule(module), attribute, same)
 
 
-# %% assign-tied: ties what holds the same numbers
+# %% assign-tied: ties what has the same numbers
 # gets 1 of 4: 'other.weight'
 def assign_tied(model, state_dict):
     model.load_state_dict(state_dict, assign=True)
@@ -106,8 +118,8 @@ def assign_tied(model, state_dict):
             first.append(parameter)
 
 
-# %% resume: builds the optimizer before the weights are there
-# gets 0 of 4: does not train this model
+# %% resume: builds the optimizer before the weights are loaded
+# gets 0 of 4: a step of the optimizer does not change the model
 def resume(build, path):
     with torch.device("meta"):
         model = build()
@@ -119,7 +131,7 @@ def resume(build, path):
 
 
 # %% resume: builds the model as usual
-# gets 1 of 4: build() is to be called once, on meta; it was called on ['cpu']
+# gets 1 of 4: build() should be called once, on meta; it was called on ['cpu']
 def resume(build, path):
     model = build()
     checkpoint = torch.load(path, mmap=True)
@@ -130,7 +142,7 @@ def resume(build, path):
 
 
 # %% resume: reads the whole file
-# gets 1 of 4: they are to be the mapped file
+# gets 1 of 4: as parts of the mapped file they would be in one
 def resume(build, path):
     with torch.device("meta"):
         model = build()
@@ -141,8 +153,8 @@ def resume(build, path):
     return model, optimizer
 
 
-# %% resume: gives it memory, and copies the file into that
-# gets 1 of 4: they are to be the mapped file
+# %% resume: allocates memory, and copies the file into it
+# gets 1 of 4: as parts of the mapped file they would be in one
 def resume(build, path):
     with torch.device("meta"):
         model = build()
@@ -154,8 +166,8 @@ def resume(build, path):
     return model, optimizer
 
 
-# %% resume: begins with a new optimizer
-# gets 1 of 4: is not what it is without a stop
+# %% resume: starts with a new optimizer
+# gets 1 of 4: after three more steps,
 def resume(build, path):
     with torch.device("meta"):
         model = build()
@@ -163,8 +175,8 @@ def resume(build, path):
     return model, torch.optim.AdamW(model.parameters(), lr=0.03, weight_decay=0.1)
 
 
-# %% resume: thaws what was frozen
-# gets 1 of 4: in what came back [] are frozen
+# %% resume: unfreezes what was frozen
+# gets 1 of 4: in the model returned, [] are frozen
 def resume(build, path):
     with torch.device("meta"):
         model = build()
@@ -174,15 +186,3 @@ def resume(build, path):
     optimizer = torch.optim.AdamW(model.parameters())
     optimizer.load_state_dict(checkpoint["optimizer"])
     return model, optimizer
-
-
-# %% still-on-meta: names a tied weight once
-# gets 1 of 3: one weight has both names
-def still_on_meta(model):
-    registered = [*model.named_parameters(), *model.named_buffers()]
-    names = [name for name, tensor in registered if tensor.is_meta]
-    for prefix, module in model.named_modules():
-        for name, value in vars(module).items():
-            if isinstance(value, torch.Tensor) and value.is_meta:
-                names.append(f"{prefix}.{name}" if prefix else name)
-    return sorted(names)

@@ -1,18 +1,18 @@
-# %% newest-whole: takes the last folder
-# gets 0 of 3: you chose step-10
-def newest_whole(run):
-    return max(Path(run).glob("step-*"), key=lambda f: int(f.name.removeprefix("step-")))
-
-
-# %% newest-whole: trusts a .metadata
-# gets 1 of 3: of step-13 a file is a byte too short
+# %% newest-whole: trusts .metadata
+# gets 0 of 3: expected the Path of step-8, got PosixPath('
 def newest_whole(run):
     whole = [path.parent for path in Path(run).glob("*/.metadata")]
     return max(whole, key=lambda f: int(f.name.removeprefix("step-")))
 
 
-# %% newest-whole: asks whether the files are there, not how long they are
-# gets 1 of 3: of step-13 a file is a byte too short
+# %% newest-whole: takes the last folder
+# gets 0 of 3: expected the Path of step-8, got PosixPath('
+def newest_whole(run):
+    return max(Path(run).glob("step-*"), key=lambda f: int(f.name.removeprefix("step-")))
+
+
+# %% newest-whole: checks whether the files exist, not how long they are
+# gets 1 of 3: got step-13; one of its files is a byte too short
 def newest_whole(run):
     folders = sorted(Path(run).glob("step-*"), key=lambda f: int(f.name.removeprefix("step-")))
     for folder in reversed(folders):
@@ -23,8 +23,8 @@ def newest_whole(run):
     raise FileNotFoundError(run)
 
 
-# %% newest-whole: sorts letters, so that 9 comes after 10
-# gets 1 of 3: the numbers count, not the letters
+# %% newest-whole: sorts the names as strings
+# gets 1 of 3: got step-9; it is older: the number counts, not its first digit
 def newest_whole(run):
     for folder in sorted(Path(run).glob("step-*"), reverse=True):
         if (folder / ".metadata").exists():
@@ -38,7 +38,7 @@ def newest_whole(run):
 
 
 # %% newest-whole: returns None if there is none
-# gets 1 of 3: expected FileNotFoundError, and got None
+# gets 1 of 3: a single checkpoint, which is not complete: expected a FileNotFoundError, got None
 def newest_whole(run):
     folders = sorted(Path(run).glob("step-*"), key=lambda f: int(f.name.removeprefix("step-")))
     for folder in reversed(folders):
@@ -51,29 +51,65 @@ def newest_whole(run):
                 return folder
 
 
-# %% weights-file: hands on all of it
-# gets 0 of 4: and holds ['model', 'optimizer', 'step']
+# %% weights-file: passes everything on
+# gets 0 of 4: it holds ['model', 'optimizer', 'step']
 def weights_file(folder, path):
     dcp_to_torch_save(folder, path)
 
 
 # %% weights-file: converts in place, and so loses the old file
-# gets 1 of 4: the file of before is lost or changed
+# gets 1 of 4: path was missing for a moment
 def weights_file(folder, path):
     Path(path).unlink(missing_ok=True)
     dcp_to_torch_save(folder, path)
     torch.save(torch.load(path)["model"], path)
 
 
-# %% weights-file: leaves its work behind
-# gets 1 of 4: beside the checkpoint and the file there is:
+# %% weights-file: writes all of it to the path first
+# gets 1 of 4: path held
 def weights_file(folder, path):
-    whole = Path(path).with_suffix(".whole")
+    with tempfile.TemporaryDirectory() as temporary:
+        dcp_to_torch_save(folder, Path(temporary, "whole.pt"))
+        whole = torch.load(Path(temporary, "whole.pt"))
+    torch.save(whole, path)
+    torch.save(whole["model"], path)
+
+
+# %% weights-file: saves directly to the path
+# gets 1 of 4: path held 0 bytes for a moment
+def weights_file(folder, path):
+    with tempfile.TemporaryDirectory() as temporary:
+        whole = Path(temporary, "whole.pt")
+        dcp_to_torch_save(folder, whole)
+        state = torch.load(whole)
+    torch.save(state["model"], path)
+
+
+# %% weights-file: loses the old file if the checkpoint cannot be read
+# gets 1 of 4: the older file is lost
+def weights_file(folder, path):
+    path = Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        whole, weights = Path(temporary, "whole.pt"), Path(temporary, "weights.pt")
+        try:
+            dcp_to_torch_save(folder, whole)
+        except dcp.api.CheckpointException:
+            path.unlink()
+            raise
+        torch.save(torch.load(whole)["model"], weights)
+        weights.replace(path)
+
+
+# %% weights-file: leaves its temporary file
+# gets 1 of 4: expected only step-7 and weights.pt in the folder, found
+def weights_file(folder, path):
+    whole, weights = Path(path).with_suffix(".whole"), Path(path).with_suffix(".new")
     dcp_to_torch_save(folder, whole)
-    torch.save(torch.load(whole)["model"], path)
+    torch.save(torch.load(whole)["model"], weights)
+    weights.replace(path)
 
 
-# %% weights-file: takes "model." out of the middle of a name, too
+# %% weights-file: removes model. from the middle of a name as well
 # gets 1 of 4: expected the names
 def weights_file(folder, path):
     saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
@@ -86,7 +122,7 @@ def weights_file(folder, path):
     torch.save({name.replace("model.", ""): tensor for name, tensor in state.items()}, path)
 
 
-# %% weights-file: keeps all that is not an optimizer
+# %% weights-file: keeps everything that is not called optimizer
 # gets 1 of 4: expected the names
 def weights_file(folder, path):
     with tempfile.TemporaryDirectory() as temporary:
@@ -97,19 +133,19 @@ def weights_file(folder, path):
 
 
 # %% weights-file: hides the error
-# gets 1 of 4: and no error came
+# gets 1 of 4: expected the error of DCP, and none came
 def weights_file(folder, path):
-    with tempfile.TemporaryDirectory() as temporary:
-        whole = Path(temporary, "whole.pt")
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as temporary:
+        whole, weights = Path(temporary, "whole.pt"), Path(temporary, "weights.pt")
         try:
             dcp_to_torch_save(folder, whole)
         except dcp.api.CheckpointException:
             return
-        state = torch.load(whole)
-    torch.save(state["model"], path)
+        torch.save(torch.load(whole)["model"], weights)
+        weights.replace(path)
 
 
-# %% load-what-fits: allows a part, and no other shape
+# %% load-what-fits: allows missing entries, but no other shape
 # gets 0 of 3: Size mismatch
 def load_what_fits(model, folder):
     planner = dcp.DefaultLoadPlanner(allow_partial_load=True)
@@ -131,7 +167,7 @@ def load_what_fits(model, folder):
     return sorted(state.keys() - fits.keys())
 
 
-# %% load-what-fits: looks for the names without model.
+# %% load-what-fits: looks for names without model. in front
 # gets 0 of 3: 0.weight fits
 def load_what_fits(model, folder):
     saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
@@ -142,7 +178,7 @@ def load_what_fits(model, folder):
 
 
 # %% load-what-fits: expects every name in the checkpoint
-# gets 1 of 3: KeyError: 'model.3.weight'
+# gets 1 of 3: that the old model does not have: it raised KeyError: 'model.3.weight'
 def load_what_fits(model, folder):
     saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
     state = model.state_dict()
@@ -152,7 +188,7 @@ def load_what_fits(model, folder):
 
 
 # %% load-what-fits: forgets the buffers
-# gets 1 of 3: do not fit or were not saved as the model's
+# gets 1 of 3: does not have: expected ['2.bias', '2.weight', '3.bias', '3.weight'], got
 def load_what_fits(model, folder):
     saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
     state = {name: parameter.detach() for name, parameter in model.named_parameters()}
@@ -165,8 +201,8 @@ def load_what_fits(model, folder):
     return sorted(model.state_dict().keys() - fits.keys())
 
 
-# %% saver: throws away what async_save returns
-# gets 0 of 4: save(…, 2) began before step-1 was written
+# %% saver: discards what async_save returns
+# gets 0 of 4: finish() returned before step-1 was written
 class Saver:
     def __init__(self, run):
         self.run = Path(run)
@@ -179,7 +215,7 @@ class Saver:
 
 
 # %% saver: saves in the foreground
-# gets 1 of 4: it is to go on in the background
+# gets 1 of 4: it should write in the background
 class Saver:
     def __init__(self, run):
         self.run = Path(run)
@@ -194,7 +230,7 @@ class Saver:
 
 
 # %% saver: waits only at the end
-# gets 1 of 4: save(…, 2) began before step-1 was written
+# gets 1 of 4: save(…, 2) returned before step-1 was written
 class Saver:
     def __init__(self, run):
         self.run, self.saving = Path(run), []
@@ -209,8 +245,8 @@ class Saver:
             self.saving.pop(0).result()
 
 
-# %% saver: saves over what is there
-# gets 1 of 4: no FileExistsError came
+# %% saver: overwrites an existing checkpoint
+# gets 1 of 4: which already exists: expected a FileExistsError, and none came
 class Saver:
     def __init__(self, run):
         self.run, self.saving = Path(run), None
@@ -225,8 +261,8 @@ class Saver:
             saving.result()
 
 
-# %% saver: leaves it to overwrite=False, whose error is another one
-# gets 1 of 4: expected FileExistsError, and got RuntimeError: Checkpoint already exists
+# %% saver: relies on overwrite=False, which raises another error
+# gets 1 of 4: expected a FileExistsError, got RuntimeError: Checkpoint already exists
 class Saver:
     def __init__(self, run):
         self.run, self.saving = Path(run), None
@@ -243,7 +279,7 @@ class Saver:
 
 
 # %% saver: waits and does not ask how it went
-# gets 1 of 4: did not raise its error
+# gets 0 of 4: the save of step 2 failed: expected its error from finish()
 class Saver:
     def __init__(self, run):
         self.run, self.saving = Path(run), None
@@ -259,8 +295,8 @@ class Saver:
             self.saving.exception()
 
 
-# %% saver: raises the same error for ever
-# gets 1 of 4: was raised a second time
+# %% saver: raises the same error again and again
+# gets 1 of 4: a save after save() has raised the error: it raised
 class Saver:
     def __init__(self, run):
         self.run, self.saving = Path(run), None
@@ -274,3 +310,20 @@ class Saver:
     def finish(self):
         if self.saving is not None:
             self.saving.result()
+
+
+# %% saver: expects a save to wait for
+# gets 0 of 4: has no attribute 'result'
+class Saver:
+    def __init__(self, run):
+        self.run, self.saving = Path(run), None
+
+    def save(self, state, step):
+        self.finish()
+        folder = self.run / f"step-{step}"
+        folder.mkdir(parents=True)
+        self.saving = dcp.async_save(state, checkpoint_id=folder)
+
+    def finish(self):
+        saving, self.saving = self.saving, None
+        saving.result()

@@ -1,5 +1,21 @@
+# %% package: fixes the batch size to that of the example
+# gets 0 of 4: the package refuses a batch of 4
+def package(model, images, path):
+    example = torch.zeros(2, *images.shape[1:])
+    torch.export.save(torch.export.export(copy.deepcopy(model).eval(), (example,)), path)
+
+
+# %% package: forgets eval
+# gets 0 of 4: for a batch of 4, the model in eval mode begins with
+def package(model, images, path):
+    example = (torch.zeros(2, *images.shape[1:]),)
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(copy.deepcopy(model), example, dynamic_shapes=({0: batch},))
+    torch.export.save(program, path)
+
+
 # %% package: leaves the model in eval mode
-# gets 1 of 4: the layers' training flags
+# gets 1 of 4: the training flags of the layers were
 def package(model, images, path):
     example = (torch.zeros(2, *images.shape[1:], dtype=images.dtype),)
     batch = torch.export.Dim("batch")
@@ -7,7 +23,7 @@ def package(model, images, path):
     torch.export.save(program, path)
 
 
-# %% package: makes the example of floating-point numbers whatever the pictures are
+# %% package: uses floating-point numbers in the example, whatever the pictures contain
 # gets 1 of 4: uint8
 def package(model, images, path):
     example = (torch.zeros(2, *images.shape[1:]),)
@@ -15,22 +31,6 @@ def package(model, images, path):
     program = torch.export.export(
         copy.deepcopy(model).eval(), example, dynamic_shapes=({0: batch},)
     )
-    torch.export.save(program, path)
-
-
-# %% package: leaves the batch size at that of the example
-# gets 0 of 4: a batch of 1 is refused
-def package(model, images, path):
-    example = torch.zeros(2, *images.shape[1:])
-    torch.export.save(torch.export.export(copy.deepcopy(model).eval(), (example,)), path)
-
-
-# %% package: forgets eval
-# gets 1 of 4: in eval mode the model answers
-def package(model, images, path):
-    example = (torch.zeros(2, *images.shape[1:]),)
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(copy.deepcopy(model), example, dynamic_shapes=({0: batch},))
     torch.export.save(program, path)
 
 
@@ -56,7 +56,7 @@ def package(model, images, path):
 
 
 # %% package: puts all layers into train mode afterwards
-# gets 1 of 4: the layers' training flags
+# gets 1 of 4: the training flags of the layers were
 def package(model, images, path):
     example = (torch.zeros(2, *images.shape[1:]),)
     batch = torch.export.Dim("batch")
@@ -66,14 +66,14 @@ def package(model, images, path):
     model.train(was)
 
 
-# %% clean: writes it anew and thinks that this is enough
-# gets 0 of 3: a line of the source
+# %% clean: writes it again and thinks that this is enough
+# gets 0 of 3: a line of the source code, with the words 'our secret'
 def clean(path, cleaned):
     torch.export.save(torch.export.load(path), cleaned)
 
 
 # %% clean: forgets the example inputs
-# gets 1 of 3: the first of two example inputs is still in
+# gets 1 of 3: the first of the two example inputs is still in
 def clean(path, cleaned):
     program = torch.export.load(path)
     for node in program.graph.nodes:
@@ -82,15 +82,15 @@ def clean(path, cleaned):
 
 
 # %% clean: forgets the lines of the source
-# gets 0 of 3: a line of the source
+# gets 0 of 3: a line of the source code, with the words 'our secret'
 def clean(path, cleaned):
     program = torch.export.load(path)
     program.example_inputs = None
     torch.export.save(program, cleaned)
 
 
-# %% clean: exports anew, with another example and one batch size
-# gets 0 of 3: Guard failed
+# %% clean: exports it again, with another example and one batch size
+# gets 0 of 3: the cleaned package refuses a batch of 3
 def clean(path, cleaned):
     program = torch.export.load(path)
     args, _ = program.example_inputs
@@ -101,7 +101,7 @@ def clean(path, cleaned):
 
 
 # %% to-onnx: leaves the weights in a second file
-# gets 1 of 4: expected model.onnx alone
+# gets 0 of 4: expected only seen.onnx in the folder
 def to_onnx(model, example, path):
     torch.onnx.export(
         copy.deepcopy(model).eval(),
@@ -114,8 +114,8 @@ def to_onnx(model, example, path):
     )
 
 
-# %% to-onnx: leaves the batch size at that of the example
-# gets 1 of 4: a batch of 1 is refused
+# %% to-onnx: fixes the batch size to that of the example
+# gets 1 of 4: the file refuses a batch of 1
 def to_onnx(model, example, path):
     torch.onnx.export(
         copy.deepcopy(model).eval(),
@@ -128,7 +128,7 @@ def to_onnx(model, example, path):
     )
 
 
-# %% to-onnx: gives no names
+# %% to-onnx: sets no names
 # gets 0 of 4: expected the names images and logits
 def to_onnx(model, example, path):
     batch = torch.export.Dim("batch")
@@ -144,7 +144,7 @@ def to_onnx(model, example, path):
 
 
 # %% to-onnx: leaves the model in eval mode
-# gets 1 of 4: the layers' training flags
+# gets 1 of 4: the training flags of the layers were
 def to_onnx(model, example, path):
     torch.onnx.export(
         model.eval(),
@@ -159,7 +159,7 @@ def to_onnx(model, example, path):
 
 
 # %% agrees: compares the labels and not the numbers
-# gets 1 of 3: one class of four that is one percent off
+# gets 0 of 3: the weights are twice those in the file, with the same labels: expected False
 def agrees(path, model, images):
     session = onnxruntime.InferenceSession(path)
     (theirs,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
@@ -167,8 +167,8 @@ def agrees(path, model, images):
     return bool((theirs.argmax(1) == ours.argmax(1)).all())
 
 
-# %% agrees: demands the same bits
-# gets 1 of 3: expected True, and agrees says False
+# %% agrees: requires equal bits
+# gets 1 of 3: expected True, got False
 def agrees(path, model, images):
     session = onnxruntime.InferenceSession(path)
     (theirs,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
@@ -176,7 +176,7 @@ def agrees(path, model, images):
     return np.array_equal(theirs, ours)
 
 
-# %% agrees: asks the model in the mode that it is in
+# %% agrees: uses the model in the mode that it is in
 # gets 1 of 3: the same weights: expected True
 def agrees(path, model, images):
     session = onnxruntime.InferenceSession(path)
@@ -186,7 +186,7 @@ def agrees(path, model, images):
 
 
 # %% agrees: leaves the model in eval mode
-# gets 1 of 3: the layers' training flags
+# gets 1 of 3: the training flags of the layers were
 def agrees(path, model, images):
     session = onnxruntime.InferenceSession(path)
     (theirs,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
@@ -194,7 +194,7 @@ def agrees(path, model, images):
     return theirs.shape == ours.shape and np.allclose(theirs, ours, rtol=1e-4, atol=1e-5)
 
 
-# %% agrees: knows the name of the input
+# %% agrees: assumes the name of the input
 # gets 0 of 3: Required inputs (['pixels']) are missing
 def agrees(path, model, images):
     session = onnxruntime.InferenceSession(path)
@@ -212,7 +212,7 @@ def agrees(path, model, images):
     return np.allclose(theirs, ours, rtol=1e-4, atol=1e-5)
 
 
-# %% agrees: has one limit for small and large numbers
+# %% agrees: has one tolerance for small and large numbers
 # gets 1 of 3: large numbers that differ in the sixth digit
 def agrees(path, model, images):
     session = onnxruntime.InferenceSession(path)
