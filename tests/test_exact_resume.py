@@ -61,7 +61,7 @@ def test_each_of_the_seven_states_is_needed(uninterrupted, tmp_path, optimizer, 
 
 
 def test_the_first_loss_does_not_show_two_of_them(uninterrupted, tmp_path):
-    """Therefore, compare several steps, across the end of an epoch."""
+    """Therefore, compare several steps and the states at the end."""
     whole, paths = uninterrupted["SGD", 0]
     unseen = set()
     for without in SEVEN:
