@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import readme
-from course import ROOT, stored_torch
+from course import NOTEBOOKS, ROOT, read, stored_torch
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -150,3 +150,13 @@ def test_code_is_linted_and_formatted_and_its_types_hold(command):
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_lecture_in_teaching_names_sections_that_exist():
+    text = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
+    named = re.findall(r"(\d+) to the end of \*(.+?)\*", text)
+    assert len(named) >= 4
+    for number, heading in named:
+        (path,) = (path for path in NOTEBOOKS if path.name.startswith(f"{number:>02}_"))
+        text = "\n".join(cell.source for cell in read(path).cells)
+        assert f"## {heading}\n" in text
