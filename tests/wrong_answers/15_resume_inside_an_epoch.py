@@ -1,16 +1,16 @@
-# %% repeated: compares the two parts as sets
-# gets 1 of 2: an index comes twice after the resume
-def repeated_and_missing(before, after, size):
-    before, after = set(sum(before, [])), set(sum(after, []))
-    return sorted(before & after), sorted(set(range(size)) - before - after)
-
-
 # %% repeated: looks for missing indices after the resume only
 # gets 0 of 2: expected ([], [])
 def repeated_and_missing(before, after, size):
     counts = Counter(sum(before + after, []))
     repeated = sorted(index for index, count in counts.items() if count > 1)
     return repeated, sorted(set(range(size)) - set(sum(after, [])))
+
+
+# %% repeated: compares the two parts as sets
+# gets 1 of 2: an index comes twice after the resume
+def repeated_and_missing(before, after, size):
+    before, after = set(sum(before, [])), set(sum(after, []))
+    return sorted(before & after), sorted(set(range(size)) - before - after)
 
 
 # %% repeated: lists an index once for each repetition
