@@ -34,9 +34,7 @@ html_theme_options: dict[str, Any] = {
 }
 copybutton_selector = "div[class*=highlight-]:not(.output) > div.highlight > pre"  # no outputs
 
-if (
-    "GITHUB_REPOSITORY" in os.environ
-):  # set on GitHub's machines: the repository that the site is built from
+if "GITHUB_REPOSITORY" in os.environ:  # set on GitHub's machines
     repository = f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}"
     html_theme_options |= {"repository_url": repository, "repository_provider": "github"}
     html_theme_options |= {"use_repository_button": True}

@@ -120,9 +120,7 @@ def _run_rank(
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     os.chdir(folder)
-    torch.multiprocessing.set_start_method(
-        None, force=True
-    )  # a rank starts processes in the default way
+    torch.multiprocessing.set_start_method(None, force=True)  # back to the default
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(number)}
     sys.argv = [path, *arguments]

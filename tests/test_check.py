@@ -62,7 +62,7 @@ def test_failed_checks_are_counted(monkeypatch, capsys):
     monkeypatch.setattr(check, "python", lambda: check.Finding("Python", "3.9", False, "Do."))
     assert check.main() == 1
     printed = capsys.readouterr().out
-    assert "1 check failed." in printed
+    assert "Failed checks: 1." in printed
     assert "kernel" not in printed  # nothing that would need the packages is tried
 
 

@@ -146,7 +146,7 @@ def test_a_missing_file_is_reported_with_the_files_beside_it(tmp_path):
 
 def test_a_missing_file_in_an_empty_or_missing_folder_has_nothing_beside_it(tmp_path):
     for path in (tmp_path / "model.pt", tmp_path / "runs" / "model.pt"):
-        with pytest.raises(FileNotFoundError, match="there is: nothing"):
+        with pytest.raises(FileNotFoundError, match="Its folder contains: nothing"):
             look_inside(path)
 
 

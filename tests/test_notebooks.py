@@ -1,17 +1,21 @@
 """The notebooks as a whole. nbval compares the outputs of each cell."""
 
+import copy
+import os
 from datetime import date
 from importlib import metadata
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 from nbval.plugin import IPyNbFile
 
+import needs
 import refresh
 from course import NOTEBOOKS, ROOT, stored_torch
-from notebook_rules import problems
+from notebook_rules import problems, systems
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -86,3 +90,33 @@ def test_a_refresh_that_ends_in_an_error_leaves_the_notebook_as_it_was(tmp_path)
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         refresh.refresh(path)
     assert path.read_bytes() == before
+
+
+def run_again(cells):
+    """Run each cell twice in a row, then all cells once more, and return the runs that failed."""
+    runs = [copy.deepcopy(cell) for cell in cells for _ in range(2)]
+    runs += [copy.deepcopy(cell) for cell in cells]
+    for number, run in enumerate(runs):
+        run.id = f"run-{number}"
+    in_folder = {"metadata": {"path": str(ROOT / "notebooks")}}
+    NotebookClient(new_notebook(cells=runs), allow_errors=True, resources=in_folder).execute()
+    return [
+        f"{run.source}\n{output.ename}: {output.evalue}"
+        for run in runs
+        for output in run.outputs
+        if output.output_type == "error" and "raises-exception" not in run.metadata.get("tags", [])
+    ]
+
+
+def test_a_cell_that_cannot_be_run_twice_is_found():
+    once = new_code_cell("values = {'a': 1}"), new_code_cell("values.pop('a')")
+    assert run_again([*once]) == ["values.pop('a')\nKeyError: 'a'"]
+
+
+if os.environ.get("TWICE"):  # takes longer than all other tests of the notebooks
+
+    @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+    def test_every_cell_can_be_run_twice(path):
+        if needs.SYSTEM in systems(path):
+            cells = nbformat.read(path, as_version=4).cells
+            assert run_again([cell for cell in cells if cell.cell_type == "code"]) == []

@@ -82,9 +82,7 @@ def main() -> None:
     rows, floors = [], []
     for path in tqdm(NOTEBOOKS, desc="notebooks"):
         notebook = read(path)
-        floors.append(
-            run(FLOOR)
-        )  # measured next to each notebook, because the machine's speed drifts
+        floors.append(run(FLOOR))  # next to each notebook, because the machine's speed drifts
         rows.append((path.name, run(notebook), *slowest_cell(notebook)))
     floor = sorted(floors)[len(floors) // 2]
 

@@ -69,9 +69,8 @@ def kernel(name: str = "python3", seconds: int = 60) -> Finding:
             code, timeout=seconds, output_hook=lambda m: said.append(m["content"].get("text", ""))
         )
         ok = reply["content"]["status"] == "ok" and "".join(said) == sys.prefix
-        return Finding(
-            "kernel", "starts" if ok else "belongs to another Python environment", ok, advice
-        )
+        found = "starts" if ok else "belongs to another Python environment"
+        return Finding("kernel", found, ok, advice)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -103,17 +102,11 @@ def accelerator() -> Finding:
 def main() -> int:
     """Print all findings, and return the number of failed checks."""
     findings = [python(), *packages()]
-    if all(
-        finding.ok for finding in findings
-    ):  # otherwise the other checks cannot import their packages
+    if all(finding.ok for finding in findings):  # otherwise the other checks cannot import
         findings += [kernel(), memory(), disk(), accelerator()]
     print(*findings, sep="\n")
     bad = sum(not finding.ok for finding in findings)
-    print(
-        f"\n{bad} {'check' if bad == 1 else 'checks'} failed."
-        if bad
-        else "\nEverything is ready. Run `make lab`."
-    )
+    print(f"\nFailed checks: {bad}." if bad else "\nEverything is ready. Run `make lab`.")
     return bad
 
 

@@ -52,9 +52,8 @@ def build(optimizer: str, workers: int, seed: int) -> dict[str, Any]:
 def augment(images: torch.Tensor) -> torch.Tensor:
     """Draw from Python, numpy and torch."""
     images = images.roll(random.randint(-1, 1), dims=-1) + 0.1 * torch.randn_like(images)
-    light = np.random.normal(
-        size=(len(images), 1, 1, 1)
-    )  # one number for each image, because BatchNorm cancels a common one
+    # One number for each image, because BatchNorm cancels a common one.
+    light = np.random.normal(size=(len(images), 1, 1, 1))
     return images + torch.from_numpy(light).float()
 
 
