@@ -134,6 +134,18 @@ def test_a_dead_link_fails(spoil):
     assert "links to no_such_page.md, which does not exist" in spoil(edit)
 
 
+@pytest.mark.parametrize("page", ["", "02_saving_for_inference.ipynb"])
+def test_a_link_to_a_heading_fails(spoil, page):
+    """JupyterLab and the site name a heading differently; both know the id of a cell."""
+
+    def edit(code, cells):
+        cells[
+            1
+        ].source += f" See [there]({page}#What-eval()-changes) and [here](#cell-id={code[0].id})."
+
+    assert "links to #What-eval(" in spoil(edit)
+
+
 @pytest.mark.parametrize(
     ("alt", "problem"), [(None, "no `alt` in its metadata"), ("Other bars.", "another alt text")]
 )
