@@ -131,19 +131,19 @@ def test_a_dead_link_fails(spoil):
     def edit(code, cells):
         cells[1].source += " See [there](no_such_page.md)."
 
-    assert "links to no_such_page.md, which does not exist" in spoil(edit)
+    assert "links to no_such_page.md, which does not exist as a file" in spoil(edit)
 
 
-@pytest.mark.parametrize("page", ["", "02_saving_for_inference.ipynb"])
+@pytest.mark.parametrize("page", ["", NOTEBOOKS[0].name, NOTEBOOKS[1].name])
 def test_a_link_to_a_heading_fails(spoil, page):
-    """JupyterLab and the site name a heading differently; both know the id of a cell."""
+    """JupyterLab and the site name a heading differently. Both know the id of a cell."""
 
     def edit(code, cells):
-        cells[
-            1
-        ].source += f" See [there]({page}#What-eval()-changes) and [here](#cell-id={code[0].id})."
+        good = f"[here]({NOTEBOOKS[0].name}#cell-id={code[0].id})"
+        cells[1].source += f" See [there]({page}#Recap), not {good}."
 
-    assert "links to #What-eval(" in spoil(edit)
+    found = spoil(edit)
+    assert "links to #Recap" in found and "cell-id" not in found.replace("expected #cell-id=", "")
 
 
 @pytest.mark.parametrize(

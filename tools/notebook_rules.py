@@ -81,11 +81,14 @@ def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
     if aims and recap.count("\n- ") < 3:
         found.append("needs a recap that answers the aims, point by point")
     for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text):
-        if "://" not in target and not (path.parent / target).exists():
-            found.append(f"links to {target}, which does not exist")
-        elif target.endswith(".ipynb") or not target:
-            ids = [cell.id for cell in (read(path.parent / target).cells if target else cells)]
-            if anchor and anchor.removeprefix("cell-id=") not in ids:
+        if "://" in target:
+            continue
+        page = path.parent / target
+        if not page.is_file():
+            found.append(f"links to {target or '#' + anchor}, which does not exist as a file")
+        elif anchor and page.suffix == ".ipynb":
+            ids = [f"cell-id={cell.id}" for cell in read(page).cells]
+            if anchor not in ids:
                 found.append(f"links to #{anchor}: expected #cell-id= and the id of a cell")
     if not re.search(r"\[[^]]+\]\([^)]+\)", text.partition(f"## {ORDER[2]}")[2]):
         found.append(f"has no link under {ORDER[2]!r}")
