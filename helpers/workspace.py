@@ -26,8 +26,9 @@ def enter() -> None:
     A warning is shown as its text alone.
 
     torch computes with one thread in this process and in scripts started from it, unless
-    OMP_NUM_THREADS is set. The course's networks are so small that several threads mostly wait for
-    each other. On two busy cores, a notebook took 99 s with several threads instead of 14 s.
+    OMP_NUM_THREADS is set. A number above that of the processor's cores is reduced. The course's
+    networks are so small that several threads mostly wait for each other. On two busy cores, a
+    notebook took 99 s with several threads instead of 14 s.
 
     A second call deletes the folder of the first call and creates a new one.
     """
@@ -37,8 +38,11 @@ def enter() -> None:
     os.chdir(_folder.name)
     # A spawned worker needs this to find modules. The kernel has "", which is another folder there.
     sys.path.insert(0, os.getcwd())  # resolved: on macOS, the path contains a link
-    threads = os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS") or "1"
-    torch.set_num_threads(int(threads.partition(",")[0]))  # a list has a number for each level
+    wanted = os.environ.get("OMP_NUM_THREADS") or "1"
+    # A list has a number for each level. A script would reduce a number above that of the cores.
+    threads = min(int(wanted.partition(",")[0]), torch.get_num_threads())
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
     # torch creates this folder when the first optimizer is built, and does not delete it.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = _folder.name
     warnings.formatwarning = _one_line

@@ -194,3 +194,17 @@ subprocess.run([sys.executable, "-c", "import torch; print(torch.get_num_threads
         "-c", code, env=env | ({} if variable is None else {"OMP_NUM_THREADS": variable})
     )
     assert done.stdout.split() == [str(threads)] * 2, done.stderr
+
+
+def test_more_threads_than_cores_become_as_many_as_a_script_has(tmp_path):
+    """Otherwise the notebook and its scripts compute with different numbers, and sums differ."""
+    code = """
+import subprocess, sys, torch
+from helpers import workspace
+workspace.enter()
+print(torch.get_num_threads(), flush=True)
+subprocess.run([sys.executable, "-c", "import torch; print(torch.get_num_threads())"])
+"""
+    done = forked.run("-c", code, env=os.environ | {"OMP_NUM_THREADS": "64"})
+    here, script = done.stdout.split()
+    assert here == script, done.stderr

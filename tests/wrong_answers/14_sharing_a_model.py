@@ -81,6 +81,16 @@ def clean(path, cleaned):
     torch.export.save(program, cleaned)
 
 
+# %% clean: forgets the graphs of the branches
+# gets 1 of 3: a package with torch.cond: a line of the source code is still in
+def clean(path, cleaned):
+    program = torch.export.load(path)
+    program.example_inputs = None
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
+    torch.export.save(program, cleaned)
+
+
 # %% clean: forgets the lines of the source
 # gets 0 of 3: a line of the source code, with the words 'our secret'
 def clean(path, cleaned):
