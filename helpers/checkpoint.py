@@ -490,7 +490,7 @@ def _restore(state: Any, parts: dict[str, Any], random_state: bool) -> dict[str,
         if put and random_state and name in stored:
             plan.append((name, generator, get, put, stored.pop(name)))
     if random_state and stored:
-        warnings.warn(f"Not in use here, and not restored: {[*stored]}.", stacklevel=3)
+        warnings.warn(f"These generators are not in use, not restored: {[*stored]}.", stacklevel=3)
     try:
         for name, part, get, put, saved in plan:
             before = None  # no way back, so it comes last: it has no state yet, or one of locks, …

@@ -48,7 +48,7 @@ def test_a_save_moves_no_random_numbers_and_changes_no_part(tmp_path):
     assert bits(parts) == before
 
 
-def test_what_restore_returns_may_be_changed(tmp_path):
+def test_the_returned_dict_may_be_changed(tmp_path):
     parts = training()
     save(tmp_path / "c.pt", **parts, values=[1])
     rest = restore(tmp_path / "c.pt", optimizer=parts["optimizer"])

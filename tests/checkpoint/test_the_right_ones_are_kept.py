@@ -66,7 +66,7 @@ def test_steps_of_more_than_eight_digits_are_in_order(tmp_path):
 @pytest.mark.parametrize(
     "make", [os.mkdir, getattr(os, "mkfifo", os.mkdir)], ids=["a folder", "a pipe"]
 )
-def test_what_is_not_a_file_does_no_harm(make, tmp_path):
+def test_folders_with_a_checkpoint_name_do_no_harm(make, tmp_path):
     for name in ("step-00000001.pt", "step-00000009.pt"):
         make(tmp_path / name)
     checkpoints = fill(tmp_path, 2, 3, keep_last=1, metric="step")
@@ -104,7 +104,7 @@ def test_the_last_ones_are_kept(background, keep, kept, tmp_path):
     assert steps(tmp_path) == kept
 
 
-def test_what_it_did_not_write_is_never_deleted(tmp_path):
+def test_files_of_others_are_never_deleted(tmp_path):
     names = {"final.pt", "pretrained.pth", "step-best.pt", "step-00000001-copy.pt", "1.pt"}
     for name in names:
         save(tmp_path / name, v=1)
