@@ -19,7 +19,7 @@ def save_from(
     ``device`` is a location such as ``"cuda:0"``, or one location for each key of ``state``. The
     machine does not need such a device: the storages are on the CPU, and
     ``torch.serialization.register_package`` changes only their tags in the file. A file from a GPU
-    has the same tags and values. It cannot show a copy between two memories.
+    has the same tags and values. This file cannot show a copy between two memories.
     """
     places = device if isinstance(device, Mapping) else dict.fromkeys(state, device)
     try:

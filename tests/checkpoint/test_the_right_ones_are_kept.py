@@ -66,7 +66,7 @@ def test_steps_of_more_than_eight_digits_are_in_order(tmp_path):
 @pytest.mark.parametrize(
     "make", [os.mkdir, getattr(os, "mkfifo", os.mkdir)], ids=["a folder", "a pipe"]
 )
-def test_folders_with_a_checkpoint_name_do_no_harm(make, tmp_path):
+def test_folders_and_pipes_with_a_checkpoint_name_do_no_harm(make, tmp_path):
     for name in ("step-00000001.pt", "step-00000009.pt"):
         make(tmp_path / name)
     checkpoints = fill(tmp_path, 2, 3, keep_last=1, metric="step")
