@@ -145,7 +145,7 @@ def curves(
             color=GREY,
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.legend()
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(series))  # above all curves
     show(drawing, digits)
 
 

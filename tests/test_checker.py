@@ -6,10 +6,10 @@ import sys
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course import NOTEBOOKS, ROOT
-from notebook_rules import problems
+from notebook_rules import minutes, problems
 
 
 def stored(source, text=None, **metadata):
@@ -168,6 +168,63 @@ def test_a_notebook_without_a_question_for_the_class_fails(spoil):
     assert "needs the tag 'class-question'" in spoil(edit)
 
 
+def question(cells):
+    """The number of the first cell with a question."""
+    return next(n for n, cell in enumerate(cells) if "**Predict:**" in cell.source)
+
+
+def test_a_question_without_options_fails(spoil):
+    def edit(code, cells):
+        cell = cells[question(cells)]
+        cell.source = cell.source.partition("\n\n- **A**")[0]
+
+    assert "without options: offer some, or ask nothing" in spoil(edit)
+
+
+def test_a_question_whose_answer_is_not_tagged_fails(spoil):
+    def edit(code, cells):
+        for cell in cells:
+            if "answer" in cell.metadata.get("tags", []):
+                del cell.metadata["tags"]
+
+    assert "in a cell tagged 'answer', after the code" in spoil(edit)
+
+
+def test_an_answer_without_a_question_fails(spoil):
+    def edit(code, cells):
+        cells[2].metadata["tags"] = ["answer"]
+
+    assert "as an answer, and no question precedes it" in spoil(edit)
+
+
+def test_an_answer_with_the_next_section_in_its_cell_fails(spoil):
+    def edit(code, cells):
+        answer = next(c for c in cells if "answer" in c.metadata.get("tags", []))
+        answer.source += "\n\n## The next section\n\nIt would be hidden."
+
+    assert "has more than an answer in the cell" in spoil(edit)
+
+
+def test_a_figure_with_visible_plotting_code_fails(spoil):
+    def edit(code, cells):
+        figure = next(c for c in code if "alt" in c.metadata)
+        figure.metadata.tags.remove("hide-input")
+
+    assert "is not tagged hide-input" in spoil(edit)
+
+
+def test_a_first_cell_that_does_not_say_how_to_install_the_course_fails(spoil):
+    def edit(code, cells):
+        code[0].source = code[0].source.partition("\n")[2]
+
+    assert "must begin with this code cell, whose error says what to do" in spoil(edit)
+
+
+def test_the_address_of_a_link_takes_no_time_to_read():
+    link = new_markdown_cell("A [link](https://docs.pytorch.org/" + "x" * 2500 + ").")
+    assert minutes([link]) == minutes([new_markdown_cell("A [link].")])
+
+
 def test_a_remaining_todo_fails(spoil):
     def edit(code, cells):
         cells[1].source += " TODO say why"
@@ -190,6 +247,8 @@ def test_a_path_of_one_machine_fails(spoil):
         ("**You will be able to**", "**Aims**", "three to five aims"),
         ("**Minutes:**", "**Time:**", "how many minutes"),
         ("## Recap", "## Summary", "must end with the sections"),
+        ("[index of errors](errors.md)", "index of errors", "does not link to errors.md"),
+        ("### A key that does not match", "**A key.** It", "a heading '### …' for each case"),
         ("At the end you can", "You can", "a sentence in its first cell that begins 'At the end '"),
         ("**Often believed:**", "**Belief:**", "a common misconception in its first cell"),
     ],

@@ -2,11 +2,14 @@
 
 import copy
 import os
+import pydoc
+import re
 from datetime import date
 from importlib import metadata
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
@@ -39,6 +42,28 @@ def test_each_notebook_leads_to_the_next():
 def test_each_notebook_leads_to_its_exercises(path):
     last = nbformat.read(path, as_version=4).cells[-1].source
     assert f"](exercises/release/{path.stem}/{path.name})" in last
+
+
+def outward_links(path):
+    """The addresses in the prose of a notebook that lead out of the course."""
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"]
+    return re.findall(r"\]\((https?://[^)\s]+)\)", "\n".join(cell.source for cell in cells))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_leads_to_the_documentation_of_what_it_teaches(path):
+    assert outward_links(path)
+
+
+def test_a_link_to_pytorch_names_something_that_this_torch_has():
+    """The tests have no network. The documentation names its pages and anchors after the code."""
+    links = {link for path in NOTEBOOKS for link in outward_links(path)}
+    pages = [link for link in links if link.startswith("https://docs.pytorch.org/docs/stable/")]
+    name = r"(?<=/generated/)[\w.]+(?=\.html)|(?<=#)torch\.[\w.]+"
+    names = {found for link in pages for found in re.findall(name, link)}
+    assert len(names) >= 8
+    for name in names:
+        assert pydoc.locate(name), f"{name} is not in torch {torch.__version__}"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -107,6 +107,16 @@ def test_curves_draw_one_named_line_for_each_series(drawn):
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "loss")
 
 
+def test_the_legend_of_curves_is_above_all_of_them(drawn):
+    everywhere = [(x, y) for x in range(10) for y in (0, 1)]
+    plots.curves({"a": everywhere, "b": everywhere, "c": everywhere}, "x", "y")
+    (axes,) = drawn[0].axes
+    drawn[0].draw_without_rendering()
+    legend = axes.get_legend().get_window_extent()
+    assert legend.y0 >= axes.get_window_extent().y1
+    assert drawn[0].bbox.x0 <= legend.x0 and legend.x1 <= drawn[0].bbox.x1
+
+
 def test_the_first_curve_can_be_seen_beneath_another(drawn):
     plots.curves({"a": [(0, 0)], "b": [(0, 0)]}, "x", "y")
     below, above = drawn[0].axes[0].lines

@@ -9,11 +9,13 @@ from importlib import metadata
 
 import pytest
 import yaml
+from nbformat.v4 import new_markdown_cell
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import readme
-from course import NOTEBOOKS, ROOT, read, stored_torch
+from course import NOTEBOOKS, ROOT, opening, read, stored_torch
+from notebook_rules import exact_minutes, stated_minutes
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -152,11 +154,93 @@ def test_code_is_linted_and_formatted_and_its_types_hold(command):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_lecture_in_teaching_names_sections_that_exist():
-    text = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
-    named = re.findall(r"(\d+) to the end of \*(.+?)\*", text)
-    assert len(named) >= 4
-    for number, heading in named:
-        (path,) = (path for path in NOTEBOOKS if path.name.startswith(f"{number:>02}_"))
-        text = "\n".join(cell.source for cell in read(path).cells)
-        assert f"## {heading}\n" in text
+TEACHING = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
+
+
+def plan(heading):
+    """The rows of the first table below a heading of TEACHING.md, without its head."""
+    below = TEACHING.partition(f"### {heading}")[2]
+    table = re.search(r"(?:^\|.+\n)+", below, re.MULTILINE)[0]
+    return [[cell.strip() for cell in row.strip("|\n").split("|")] for row in table.splitlines()][
+        2:
+    ]
+
+
+def notebook(number):
+    return next(path for path in NOTEBOOKS if path.name.startswith(f"{number:>02}_"))
+
+
+def minutes_to_the_end_of(number, heading):
+    """The minutes from the beginning of a notebook to the end of one of its sections."""
+    cells = []
+    for cell in read(notebook(number)).cells:
+        parts = re.split(r"\n+(?=## )", cell.source) if cell.cell_type == "markdown" else [None]
+        for part in parts:
+            if part and part.startswith("## ") and f"## {heading}" in [c.source for c in cells]:
+                return exact_minutes(cells)
+            cells.append(new_markdown_cell(part) if part else cell)
+            if part and part.startswith(f"## {heading}\n"):
+                cells[-1].source = f"## {heading}"
+                cells.append(new_markdown_cell(part.partition("\n")[2]))
+    raise ValueError(f"notebook {number} has no section {heading!r}, or nothing after it")
+
+
+def test_the_lecture_adds_up_to_90_minutes_by_the_formula_of_the_course():
+    *parts, (rest, _) = plan("One lecture, 90 minutes")
+    assert len(parts) == 4
+    for stated, content in parts:
+        number, heading = re.fullmatch(r"(\d+) to the end of \*(.+)\*", content).groups()
+        assert int(stated) == round(minutes_to_the_end_of(number, heading)), heading
+    assert sum(int(stated) for stated, _ in parts) + int(rest) == 90
+
+
+def test_the_day_adds_up_to_six_hours():
+    morning, afternoon, (*_, end) = plan("One day, six hours")
+    for _, content, stated in (morning, afternoon):
+        needed = 0
+        for number in re.findall(r"\d+", content):
+            path = notebook(number)
+            needed += stated_minutes(opening(path))
+            needed += readme.MINUTES_A_POINT * readme.points(path, exercises=2)
+        assert int(stated) == needed
+    assert int(morning[2]) + int(afternoon[2]) + int(end) == 360
+
+
+def test_the_weeks_say_which_session_has_which_notebooks_and_each_fits_into_it():
+    rows = plan("Four weeks, two sessions of 90 minutes each")
+    assert [row[1] for row in rows] == list("12345678")
+    for *_, notebooks, stated in rows:
+        minutes = [stated_minutes(opening(notebook(n))) for n in re.findall(r"\d+", notebooks)]
+        wanted = [min(minutes), max(minutes)] if "one of" in notebooks else [sum(minutes)]
+        assert stated == " to ".join(map(str, wanted))
+        assert max(wanted) < 90
+    met = [int(n) for row in rows for n in re.findall(r"\d+", row[2])]
+    assert sorted(met) == list(range(1, len(NOTEBOOKS) + 1))
+
+
+def test_the_licence_of_the_code_is_the_text_that_tools_recognise():
+    """Programs that detect licences compare the file with the published text."""
+    title, copyright, *text = (ROOT / "LICENSE").read_text(encoding="utf-8").split("\n\n")
+    assert title == "MIT License" and copyright.startswith("Copyright (c) ")
+    assert len(text) == 3
+    assert text[0].startswith("Permission is hereby granted, free of charge, to any person")
+    assert text[1].startswith("The above copyright notice and this permission notice")
+    assert text[2].startswith('THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND')
+
+
+def test_the_licence_of_the_prose_covers_every_file_of_prose():
+    text = " ".join((ROOT / "LICENSE-PROSE").read_text(encoding="utf-8").split())
+    assert "every file that ends in .md" in text and "outputs of every notebook" in text
+    folders = [ROOT, ROOT / "docs/pages", ROOT / "notebooks"]
+    files = [path for folder in folders for path in folder.iterdir()]
+    others = {path.name for path in files if path.suffix in (".rst", ".txt", ".adoc", ".html")}
+    assert others <= {"constraints.txt"}  # prose in another format would be left out
+
+
+def test_the_citation_has_what_a_reference_needs():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "version", "date-released"} <= set(
+        citation
+    )
+    day = str(citation["date-released"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", day)

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course import EXERCISES, NOTEBOOKS, ROOT, WORDS, opening, read
+from notebook_rules import INSTALL
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 WRONG_ANSWER = """\
@@ -52,19 +53,25 @@ def course_notebook(name: str, before: Path) -> NotebookNode:
             f"[{title(before)}]({before.name})\n\n**{WORDS['believed']}:** TODO"
         ),
         new_markdown_cell("## TODO a claim"),
-        new_code_cell("import torch\n\nfrom helpers import workspace\n\nworkspace.enter()"),
+        new_code_cell(INSTALL),
+        new_code_cell("import torch"),
         new_markdown_cell(
             f"**{WORDS['predict']}:** TODO a question?\n\n- **A** yes: `True`\n- **B** no: `False`",
             metadata={"tags": ["answer-a", "class-question"]},
         ),
         new_code_cell("True  # TODO"),
+        new_markdown_cell("TODO the answer.", metadata={"tags": ["answer"]}),
         new_markdown_cell(
             f"**{WORDS['predict']}:** TODO another question?\n\n- **A** yes: `True`\n"
             "- **B** no: `False`",
             metadata={"tags": ["answer-b"]},
         ),
         new_code_cell("False  # TODO"),
-        new_markdown_cell(f"## {WORDS['wrong']}\n\n**TODO what people see.**"),
+        new_markdown_cell("TODO the answer.", metadata={"tags": ["answer"]}),
+        new_markdown_cell(
+            f"## {WORDS['wrong']}\n\nFor other messages, see the [index of errors](errors.md).\n\n"
+            "### TODO a case"
+        ),
         new_code_cell("# TODO the error", metadata={"tags": ["raises-exception"]}),
         new_markdown_cell(
             f"TODO the fix.\n\n## {WORDS['recap']}\n\n- TODO\n- TODO\n- TODO\n\n"
@@ -79,7 +86,7 @@ def exercise_notebook(name: str) -> NotebookNode:
     """Three exercises in nbgrader's format: statement, solution, visible test and hidden test."""
     number = int(name[:2])
     head = f"# {WORDS['exercises']} {number} · TODO the title of the notebook\n\nTODO one sentence."
-    setup = "import torch\n\nfrom helpers import workspace\n\nworkspace.enter()"
+    setup = f"import torch\n\n{INSTALL}"
     cells = [new_markdown_cell(head), graded(setup, "setup", locked=True)]
     for exercise in (1, 2, 3):
         key, function = f"todo-{exercise}", f"todo_{exercise}"

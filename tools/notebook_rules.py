@@ -13,6 +13,14 @@ from course import WORDS, opening, read
 ORDER = [WORDS["wrong"], WORDS["recap"], WORDS["next"]]
 TODO = re.compile(r"TODO\b.*")
 SKIPPING = re.compile(r"nbval.?(skip|ignore|check|raises)", re.IGNORECASE)
+ADDRESS = re.compile(r"\]\([^)\s]+\)")  # of a link
+OPTION = re.compile(r"^- \*\*([A-E])\*\* (.+)$", re.MULTILINE)
+# A notebook that is opened without the course fails here. The traceback shows the comment.
+INSTALL = """\
+# If this fails, install the course: run "make lab" or "pip install -e ." in its folder.
+from helpers import workspace
+
+workspace.enter()"""
 MACHINE_PATH = re.compile(r"/(home|root|work|tmp|Users|var|private)/|[A-Z]:\\|site-packages")
 
 
@@ -21,7 +29,9 @@ def problems(path: Path) -> list[str]:
     notebook = read(path)
     cells = notebook.cells
     code = [cell for cell in cells if cell.cell_type == "code"]
-    found = [*_text_problems(cells, path), *_length_problems(code)]
+    found = [*_text_problems(cells, path), *_length_problems(code), *_question_problems(cells)]
+    if code[0].source != INSTALL:
+        found.append(f"must begin with this code cell, whose error says what to do:\n{INSTALL}")
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         found.append("was not run once from top to bottom: run `make refresh`")
     for number, cell in enumerate(code, start=1):
@@ -78,6 +88,13 @@ def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
     if headings[-3:] != ORDER:
         found.append(f"must end with the sections {', '.join(ORDER)}; it has {headings[-3:]}")
     recap = text.partition(f"## {ORDER[1]}")[2].partition(f"## {ORDER[2]}")[0]
+    wrong = text.partition(f"## {ORDER[0]}\n")[2].partition(f"## {ORDER[1]}")[0]
+    if "](errors.md)" not in wrong:
+        found.append(f"does not link to errors.md, the index of errors, under {ORDER[0]!r}")
+    if not re.search(r"^### ", wrong, re.MULTILINE) or re.search(
+        r"^\*\*(?!\w+:)", wrong, re.MULTILINE
+    ):
+        found.append(f"needs a heading '### …' for each case under {ORDER[0]!r}")
     if aims and recap.count("\n- ") < 3:
         found.append("needs a recap that answers the aims, point by point")
     for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", text):
@@ -96,18 +113,24 @@ def _text_problems(cells: list[NotebookNode], path: Path) -> list[str]:
 
 
 def minutes(cells: list[NotebookNode]) -> int:
-    """The time that a reader needs for a notebook, to the nearest five minutes.
+    """The time that a reader needs for a notebook, to the nearest five minutes."""
+    return 5 * round(exact_minutes(cells) / 5)
+
+
+def exact_minutes(cells: list[NotebookNode]) -> float:
+    """The time that a reader needs for some cells.
 
     It assumes 120 words a minute, half of the rate for easier prose (Brysbaert, "How many words do
     we read per minute?", 2019, gives 238). Words are counted as letters, because some languages do
-    not separate words by spaces. It adds five seconds for each line of code, including its output,
-    and a minute for each question. Running the cells takes seconds, see `make bench`.
+    not separate words by spaces. The addresses of links are not counted. It adds five seconds for
+    each line of code, including its output, and a minute for each question. Running the cells takes
+    seconds, see `make bench`.
     """
-    prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    prose = [ADDRESS.sub("]", cell.source) for cell in cells if cell.cell_type == "markdown"]
     letters = sum(len(re.findall(r"\w", text)) for text in prose)
     lines = sum(cell.source.count("\n") + 1 for cell in cells if cell.cell_type == "code")
     questions = sum(text.count(f"**{WORDS['predict']}") for text in prose)
-    return 5 * round((letters / int(WORDS["letters_a_minute"]) + lines / 12 + questions) / 5)
+    return letters / int(WORDS["letters_a_minute"]) + lines / 12 + questions
 
 
 def stated_minutes(opening: str) -> int | None:
@@ -138,6 +161,28 @@ def class_question(cells: list[NotebookNode]) -> str | None:
     return None
 
 
+def _question_problems(cells: list[NotebookNode]) -> list[str]:
+    """The problems of questions and of their answers, which the site and a learner's copy hide."""
+    found = []
+    answers = []
+    for number, cell in enumerate(cells):
+        if cell.cell_type != "markdown" or f"**{WORDS['predict']}" not in cell.source:
+            continue
+        asked = cell.source.partition(f"**{WORDS['predict']}")[2].partition("\n")[0][:40]
+        if not OPTION.search(cell.source):
+            found.append(f"asks {asked!r} without options: offer some, or ask nothing")
+        after = [n for n in range(number + 1, len(cells)) if cells[n].cell_type == "markdown"]
+        if not after or "answer" not in cells[after[0]].metadata.get("tags", []):
+            found.append(f"must answer {asked!r} in a cell tagged 'answer', after the code")
+        answers += after[:1]
+    for number, cell in enumerate(cells):
+        if "answer" in cell.metadata.get("tags", []) and number not in answers:
+            found.append(f"tags {cell.source[:40]!r} as an answer, and no question precedes it")
+        if "answer" in cell.metadata.get("tags", []) and cell.source.count("\n\n") > 1:
+            found.append(f"has more than an answer in the cell {cell.source[:40]!r}: split it")
+    return found
+
+
 def _length_problems(code: list[NotebookNode]) -> list[str]:
     lengths = [cell.source.count("\n") + 1 for cell in code]
     found = [f"has a code cell of {n} lines: split it" for n in lengths if n > 20]
@@ -165,6 +210,8 @@ def _cell_problems(cell: NotebookNode) -> list[str]:
         if any(MACHINE_PATH.search(text) for text in shown if text):
             found.append("shows a path of the machine that it ran on")
         if png := data.get("image/png"):
+            if "hide-input" not in tags:
+                found.append("draws a figure and is not tagged hide-input, as plotting code is")
             shown_alt = output.metadata.get("image/png", {}).get("alt")
             if not cell.metadata.get("alt"):
                 found.append("has a figure, and no `alt` in its metadata: describe the figure")

@@ -15,6 +15,7 @@ from course import EXERCISES, NOTEBOOKS, ROOT, opening, read, stored_torch
 from notebook_rules import belief, class_question, promise, stated_minutes
 
 FIGURE_OF = ROOT / "notebooks" / "04_checkpoints.ipynb"
+MINUTES_A_POINT = 3  # an estimate: nobody has measured it
 PICTURE = ROOT / ".github" / "loss-of-three-runs.png"
 
 
@@ -44,13 +45,18 @@ def title(path: Path) -> str:
     return say(path, "title with a number", named and named[1])
 
 
-def points(path: Path) -> int:
-    """The sum of the points of a notebook's exercises."""
+def points(path: Path, exercises: int | None = None) -> int:
+    """The sum of the points of a notebook's exercises, or of the first few of them."""
     source = EXERCISES / "source" / path.stem / path.name
     if not source.exists():
         raise ValueError(f"{path.name} has no exercises: expected {source.relative_to(ROOT)}.")
-    cells = read(source).cells
-    return sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in cells)
+    of: dict[str, int] = {}
+    for cell in read(source).cells:
+        about = cell.metadata.get("nbgrader", {})
+        if worth := about.get("points"):
+            exercise = re.sub("-(check|hidden)$", "", about["grade_id"])
+            of[exercise] = of.get(exercise, 0) + worth
+    return sum(list(of.values())[:exercises])
 
 
 def table() -> str:
@@ -82,6 +88,18 @@ def beliefs() -> str:
     return "\n".join(lines)
 
 
+def hours() -> str:
+    """The hours that the notebooks take, and those of the exercises."""
+    minutes = [stated_minutes(opening(path)) or 0 for path in NOTEBOOKS]
+    exercises = sum(points(path) for path in NOTEBOOKS) * MINUTES_A_POINT
+    return (
+        f"Reading all {len(NOTEBOOKS)} notebooks takes about {sum(minutes) / 60:.0f} hours, and "
+        f"the first six take about {sum(minutes[:6]) / 60:.0f}. The exercises add about "
+        f"{exercises / 60:.0f} hours, at {MINUTES_A_POINT} minutes for each point. Both numbers "
+        "are estimates: [TEACHING.md](TEACHING.md#three-plans) says how they were made."
+    )
+
+
 def torch_line() -> str:
     return f"Stored outputs come from torch {stored_torch()} on a CPU."
 
@@ -92,7 +110,7 @@ def figure_line() -> str:
 
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"table": table, "figure": figure_line, "torch": torch_line},
+    "README.md": {"table": table, "figure": figure_line, "torch": torch_line, "hours": hours},
     "TEACHING.md": {"table": beliefs},
 }
 
