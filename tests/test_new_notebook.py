@@ -99,7 +99,7 @@ def test_the_error_names_what_a_notebook_lacks_for_a_page(folder, tmp_path):
 def test_a_name_that_is_not_the_next_one_is_refused(name):
     done = run(ROOT, "new_notebook.py", name)
     assert done.returncode != 0
-    assert f"expected {len(NOTEBOOKS) + 1:02}_words" in done.stderr
+    assert f"`make new NOTEBOOK={len(NOTEBOOKS) + 1}_quantize`" in done.stderr
 
 
 def test_nothing_is_overwritten(folder):

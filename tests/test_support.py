@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 import nbformat
@@ -95,14 +94,6 @@ def test_the_readme_names_the_notebooks_that_do_not_run_everywhere():
     assert {tuple(notebook_rules.systems(path)) for path in limited} == {("Linux", "macOS")}
     numbers = " and ".join(path.name.partition("_")[0].lstrip("0") for path in limited)
     assert f"Notebooks {numbers} run on Linux and macOS." in README
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-def test_make_takes_another_python_and_another_environment():
-    command = ["make", "--dry-run", "test", "PYTHON=python3.99", "VENV=.venv-99"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
-    assert "python3.99 -m venv .venv-99\n" in done.stdout
-    assert ".venv-99/bin/pytest" in done.stdout and ".venv/" not in done.stdout
 
 
 # ---- the table of what other versions say -------------------------------------------------------

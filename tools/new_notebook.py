@@ -85,7 +85,10 @@ def course_notebook(name: str, before: Path) -> NotebookNode:
 def exercise_notebook(name: str) -> NotebookNode:
     """Three exercises in nbgrader's format: statement, solution, visible test and hidden test."""
     number = int(name[:2])
-    head = f"# {WORDS['exercises']} {number} · TODO the title of the notebook\n\nTODO one sentence."
+    head = (
+        f"# {WORDS['exercises']} {number} · TODO the title of the notebook\n\n"
+        f"These exercises go with [notebook {number}](../../../{name}.ipynb). TODO one sentence."
+    )
     setup = f"import torch\n\n{INSTALL}"
     cells = [new_markdown_cell(head), graded(setup, "setup", locked=True)]
     for exercise in (1, 2, 3):
@@ -127,7 +130,8 @@ def create(name: str) -> list[Path]:
     """
     number = len(NOTEBOOKS) + 1
     if not re.fullmatch(rf"{number:02}_[a-z0-9_]+", name):
-        raise ValueError(f"{name!r} is no name for the next notebook: expected {number:02}_words.")
+        found = f"{name!r} cannot be the name of the next notebook" if name else "No name was given"
+        raise ValueError(f"{found}: expected, for example, `make new NOTEBOOK={number}_quantize`.")
     made = {
         ROOT / f"notebooks/{name}.ipynb": course_notebook(name, NOTEBOOKS[-1]),
         EXERCISES / f"source/{name}/{name}.ipynb": exercise_notebook(name),

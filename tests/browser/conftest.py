@@ -1,7 +1,6 @@
 """Shared code of the browser tests: the browser, a server for the built pages, and a log."""
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -12,17 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import chromium
 from course import ROOT
 
 BUILT = ROOT / "docs/build"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, or the program at BROWSER_PATH."""
-    path = os.environ.get("BROWSER_PATH") or next(filter(None, map(shutil.which, NAMES)), None)
-    assert path, f"None of {', '.join(NAMES)} is here: install Chromium, or set BROWSER_PATH."
+    path = chromium.find()
     # Chromium's sandbox does not start as root, the user of most containers.
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     with sync_playwright() as playwright:
