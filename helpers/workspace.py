@@ -62,9 +62,11 @@ def _choose_traceback(info: ExecutionInfo) -> None:
 def _cells_that_raise() -> set[str]:
     sources = set()
     for path in _home.glob("*.ipynb"):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if "raises-exception" in cell["metadata"].get("tags", []):
-                sources.add("".join(cell["source"]))
+        # An empty or damaged file in the folder must not add an error to each cell.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+                if "raises-exception" in cell["metadata"].get("tags", []):
+                    sources.add("".join(cell["source"]))
     return sources
 
 

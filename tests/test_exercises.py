@@ -6,9 +6,12 @@ sees. The first wrong answer to each exercise is the central mistake, and its me
 visible test: without it, a student who works alone would believe that the answer is right.
 """
 
+import ast
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -21,7 +24,7 @@ import needs
 import versions
 from answers import run_all
 from course import EXERCISES, NOTEBOOKS, ROOT, WORDS
-from notebook_rules import systems
+from notebook_rules import INSTALL, systems
 
 NAMES = [path.stem for path in sorted(EXERCISES.glob("source/*/*.ipynb"))]
 HEAD = re.compile(
@@ -186,6 +189,81 @@ def test_an_error_shows_the_line_that_raised_it(name, exercise, mistake, line, t
     assert line in traceback and versions.as_said_here(answer.says) in traceback
 
 
+def messages(source: str) -> Iterator[ast.expr]:
+    """The messages of the errors that a cell raises."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assert) and node.msg:
+            yield node.msg
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            yield from node.exc.args[:1]
+
+
+def may_be_empty(value: ast.expr) -> bool:
+    """Whether the end of a message may be an empty text, such as that of ``ValueError()``."""
+    if not isinstance(value, ast.FormattedValue) or value.conversion == ord("r"):
+        return False
+    found = value.value
+    if isinstance(found, ast.BoolOp) and isinstance(found.op, ast.Or):  # {text or 'no message'}
+        return not isinstance(found.values[-1], ast.Constant)
+    is_name = isinstance(found, ast.Attribute) and found.attr == "__name__"
+    return value.format_spec is None and not is_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_message_ends_with_a_value_that_may_be_empty(name):
+    """It would break off in the middle of the sentence."""
+    for key, cell in cells(name).items():
+        for message in messages(cell.source) if cell.metadata.nbgrader.grade else ():
+            last = message.values[-1] if isinstance(message, ast.JoinedStr) else message
+            assert not may_be_empty(last), f"{key}: write !r in {ast.unparse(message)}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_message_that_an_answer_gets_breaks_off(name):
+    skip_where_it_does_not_run(name)
+    for answer, result in graded(name).items():
+        for text in (result.visible, result.hidden):
+            is_untouched = text == "NotImplementedError: "
+            assert is_untouched or not re.search(r"([:;,]|says|got|is|returned)\s*$", text), (
+                f"{answer}: {text[-100:]!r}"
+            )
+
+
+def kernel_says(*sources: str, folder: Path) -> str:
+    """The last error of these cells in a kernel, as the student sees it."""
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    run_in = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, allow_errors=True, resources=run_in).execute()
+    text = "\n".join(notebook.cells[-1].outputs[0].traceback)
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+COMMENT = INSTALL.partition("\n")[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_comment_above_the_import_of_the_course_says_how_to_install_it(name):
+    lines = cells(name)["setup"].source.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("from helpers"))
+    assert lines[first - 1] == COMMENT
+
+
+def test_without_the_course_the_error_shows_that_comment(tmp_path):
+    missing = "import sys\nsys.modules['helpers'] = None"
+    shown = kernel_says(missing, cells(NAMES[0])["setup"].source, folder=tmp_path)
+    assert COMMENT in shown and "ModuleNotFoundError" in shown
+
+
+def test_the_students_own_error_shows_its_line(tmp_path):
+    given = cells("01_state_dict", "release")
+    answer = "def saved_numbers(model):\n    total = 0\n    return total + model.state_dict\n"
+    shown = kernel_says(
+        given["setup"].source, answer, given["saved-numbers-check"].source, folder=tmp_path
+    )
+    assert "----> 1 got = saved_numbers(" in shown
+    assert "----> 3     return total + model.state_dict" in shown
+
+
 def test_an_answer_does_not_find_what_only_tests_import():
     (((error,),),) = run_all([["import needs"]])
     assert error["ename"] == "ModuleNotFoundError"
@@ -212,9 +290,10 @@ def test_an_exercise_notebook_has_the_anatomy(name):
     number, title = re.match(r"# (\d+) · (.+)", course).groups()
     expected_title = f"# {WORDS['exercises']} {number} · {title}\n"
     assert opening.source.startswith(expected_title), f"expected the title {expected_title!r}"
+    assert f"[notebook {number}](../../../{name}.ipynb)" in opening.source, "no link to the lesson"
     assert setup.metadata.nbgrader.grade_id == "setup" and setup.metadata.nbgrader.locked
     lines = len(setup.source.splitlines())
-    assert lines <= 15, f"the first cell has {lines} lines: move what only one exercise needs there"
+    assert lines <= 16, f"the first cell has {lines} lines: move what only one exercise needs there"
 
     expected = exercises(name)
     assert 3 <= len(expected) <= 5

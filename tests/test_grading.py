@@ -12,11 +12,12 @@ from types import ModuleType
 import nbformat
 import pytest
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_notebook
 from test_exercises import EXERCISES, NAMES, cells, wrong_answers
 
 import forked
-from course import ROOT
+import submissions
+from course import NOTEBOOKS, ROOT
 
 NAME = "01_state_dict"
 FORKING = """
@@ -34,6 +35,14 @@ while True:
     except KeyboardInterrupt:
         pass
 """
+HANGS_WHEN_CALLED = "def saved_numbers(model):\n    while True:\n        pass\n"
+PARTLY = """
+def load_all_or_nothing(model, state_dict):
+    model.load_state_dict(state_dict)
+    # YOUR CODE HERE
+    raise NotImplementedError()
+"""
+NO_TEXT = "def snapshot(model):\n    raise ValueError\n"
 DIES = "import os\n\n\ndef load_all_or_nothing(model, state_dict):\n    os._exit(0)\n"
 WARNS = """
 import sys
@@ -52,10 +61,10 @@ def make_exercises() -> ModuleType:
     return importlib.import_module("make_exercises")
 
 
-def submissions(folder: Path) -> list[tuple[str, Path]]:
-    from grade import submissions
-
-    return list(submissions(folder))
+@pytest.fixture
+def grading() -> ModuleType:
+    """tools/grade.py, imported here for the same reason."""
+    return importlib.import_module("grade")
 
 
 def grade(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -84,6 +93,19 @@ def right() -> dict[str, str]:
     return {key: c.source for key, c in cells(NAME).items() if c.metadata.nbgrader.solution}
 
 
+def lesson() -> NotebookNode:
+    return nbformat.read(ROOT / "notebooks" / f"{NAME}.ipynb", as_version=4)
+
+
+def write(content: NotebookNode | str, place: Path) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        place.write_text(content, encoding="utf-8")
+    else:
+        nbformat.write(content, place)
+    return place
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The submissions, before they are graded."""
@@ -93,29 +115,34 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copied = handed_in(right())
     copied.cells += [new_code_cell(c.source, metadata=c.metadata) for c in copied.cells[3:6]]
     students = {
-        "copied": copied,
         "right": handed_in(right()),
         "wrong": handed_in({a.exercise: a.source for a in reversed(wrong_answers(NAME))}),
         "untouched": handed_in({}),
         "noisy": handed_in(right() | {"saved-numbers": WARNS}),
-        "hanging": handed_in(right() | {"snapshot": HANGS, "all-or-nothing": DIES}),
-        "hungry": handed_in(right() | {"saved-numbers": HUNGRY}),
+        "hanging": handed_in(
+            right()
+            | {"snapshot": HANGS, "all-or-nothing": DIES, "saved-numbers": HANGS_WHEN_CALLED}
+        ),
+        "hungry": handed_in(
+            right() | {"saved-numbers": HUNGRY, "all-or-nothing": PARTLY, "snapshot": NO_TEXT}
+        ),
         "without-tests": without_tests,
     }
     for student, notebook in students.items():
         place = folder / "submissions" / student / "downloads" / f"{NAME}.ipynb"
         place.parent.mkdir(parents=True)
         nbformat.write(notebook, place)
-    broken = folder / "submissions" / "broken" / f"{NAME}.ipynb"
-    broken.parent.mkdir()
-    broken.write_text('{"cells": [')
+    write(copied, folder / "submissions" / "Tom &lt; Zoë" / f"{NAME} (1).ipynb")
+    write('{"cells": [', folder / "submissions" / "broken" / f"{NAME}.ipynb")
+    write(lesson(), folder / "submissions" / "lesson" / f"{NAME}.ipynb")
+    write("I was ill.", folder / "submissions" / "ill" / "letter.txt")
     return folder
 
 
 @pytest.fixture(scope="module")
 def graded(folder: Path) -> subprocess.CompletedProcess[str]:
     done = grade("submissions", "--timeout", str(SECONDS), "--memory", "4", folder=folder)
-    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
@@ -157,7 +184,8 @@ def test_wrong_answers_lose_the_points_that_they_should(rows):
 
 
 def test_an_answer_that_hangs_or_dies_costs_its_own_points_and_no_others(rows):
-    assert points(rows, "hanging") == FULL | {"snapshot": 0, "all-or-nothing": 0}
+    zero = dict.fromkeys(("snapshot", "all-or-nothing", "saved-numbers"), 0)
+    assert points(rows, "hanging") == FULL | zero
     told = {r["exercise"]: r["what was wrong"] for r in rows if r["student"] == "hanging"}
     assert (
         f"the answer itself ended in CellTimeoutError: it took longer than {SECONDS} seconds"
@@ -168,7 +196,8 @@ def test_an_answer_that_hangs_or_dies_costs_its_own_points_and_no_others(rows):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_an_answer_that_fills_the_memory_costs_its_own_points_and_no_others(rows):
-    assert points(rows, "hungry") == FULL | {"saved-numbers": 0}
+    zero = dict.fromkeys(("saved-numbers", "all-or-nothing", "snapshot"), 0)
+    assert points(rows, "hungry") == FULL | zero
     told = [row["what was wrong"] for row in rows if row["student"] == "hungry"]
     assert "MemoryError" in told[0]
 
@@ -178,47 +207,380 @@ def test_deleted_tests_are_restored(rows):
 
 
 def test_a_cell_that_was_copied_does_no_harm(rows):
-    assert points(rows, "copied") == FULL
+    assert points(rows, "Tom &lt; Zoë") == FULL
 
 
-def test_a_name_that_is_a_pattern_is_refused(tmp_path):
-    place = tmp_path / "s" / "[alice]" / f"{NAME}.ipynb"
-    place.parent.mkdir(parents=True)
-    nbformat.write(handed_in({}), place)
-    with pytest.raises(ValueError, match=r"Rename the folder '\[alice\]'"):
-        submissions(tmp_path / "s")
+def test_of_an_answer_that_hangs_when_called_the_hidden_test_is_not_run(rows):
+    """It would take the time limit again."""
+    told = {r["exercise"]: r["what was wrong"] for r in rows if r["student"] == "hanging"}
+    assert told["saved-numbers-check"] == f"CellTimeoutError: it took longer than {SECONDS} seconds"
+    expected = "NotRun: the test before it took too long, so this test was not run"
+    assert told["saved-numbers-hidden"] == expected
+    assert told["snapshot-hidden"].endswith("the answer took too long, so this test was not run")
 
 
-def test_a_file_that_is_not_a_notebook_is_reported_and_does_not_stop_the_grading(rows):
+def test_an_untouched_answer_is_not_answered(rows):
+    told = {row["what was wrong"] for row in rows if row["student"] == "untouched"}
+    assert told == {"not answered"}
+
+
+def test_an_answer_with_a_part_of_the_stub_is_not_answered(rows):
+    told = {r["exercise"]: r["what was wrong"] for r in rows if r["student"] == "hungry"}
+    expected = "not answered: the answer still contains `raise NotImplementedError()`"
+    assert told["all-or-nothing-check"] == expected
+
+
+def test_an_error_without_a_text_is_named(rows):
+    told = {r["exercise"]: r["what was wrong"] for r in rows if r["student"] == "hungry"}
+    assert told["snapshot-check"] == "ValueError"
+    assert told["snapshot-hidden"].endswith("it raised ValueError()")
+
+
+def test_a_notebook_is_graded_under_another_name_and_a_note_says_so(rows, graded):
+    assert points(rows, "Tom &lt; Zoë") == FULL
+    assert f"Note: Tom &lt; Zoë/{NAME} (1).ipynb: graded as {NAME}, " in graded.stdout
+
+
+def test_each_file_that_was_not_graded_is_listed_with_its_reason(folder, graded):
+    log = (folder / "grades/grade.log").read_text(encoding="utf-8")
+    for line in (
+        f"Not graded: broken/{NAME}.ipynb: it cannot be read as a notebook: Notebook does not",
+        f"Not graded: lesson/{NAME}.ipynb: it is the lesson: ask for the notebook with its",
+        "Not graded: ill: no notebook is in this folder",
+        "Note: ill/letter.txt: not a notebook",
+    ):
+        assert line in graded.stdout and line in log
+    assert graded.returncode == 1
+
+
+def test_a_student_of_whom_nothing_was_graded_is_in_the_table_and_in_the_grades(rows, graded):
+    for student, name in (("broken", NAME), ("lesson", NAME), ("ill", "–")):
+        assert re.search(rf"^{student} +{name} +not graded$", graded.stdout, re.MULTILINE)
+        told = [row["what was wrong"] for row in rows if row["student"] == student]
+        assert told and all(text.startswith("not graded: ") for text in told)
     assert points(rows, "broken") == dict.fromkeys(FULL, 0)
-    told = {row["what was wrong"] for row in rows if row["student"] == "broken"}
-    assert "could not be graded: Notebook does not appear to be JSON" in told.pop()
 
 
 def test_a_table_and_a_bar_are_shown(graded):
     assert re.search(r"^right +01_state_dict +12 of 12$", graded.stdout, re.MULTILINE)
     assert re.search(r"^untouched +01_state_dict +0 of 12$", graded.stdout, re.MULTILINE)
     assert "grading: 100%" in graded.stderr
-    assert "Warning" not in graded.stderr and "Traceback" not in graded.stderr
+    assert "Warning" not in graded.stderr
+
+
+def page(folder: Path, student: str) -> str:
+    path = folder / f"grades/feedback/{student}/{NAME}/{NAME}.html"
+    return path.read_text(encoding="utf-8")
 
 
 def test_the_feedback_shows_the_tests_and_needs_no_network(folder, graded):
-    page = (folder / f"grades/feedback/wrong/{NAME}/{NAME}.html").read_text(encoding="utf-8")
-    assert "BEGIN HIDDEN TESTS" in page and "the weights were ones, and came back as" in page
-    assert re.findall(r"""(?:src|href)=["']?https?:""", page) == []
+    text = page(folder, "wrong")
+    assert "BEGIN HIDDEN TESTS" in text and "the weights were ones, and came back as" in text
+    assert re.findall(r"""(?:src|href)=["']?https?:""", text) == []
 
 
-def test_two_files_for_one_notebook_are_refused_before_anything_is_graded(tmp_path):
-    for place in ("alice/a", "alice/b"):
-        (tmp_path / "s" / place).mkdir(parents=True)
-        nbformat.write(handed_in({}), tmp_path / "s" / place / f"{NAME}.ipynb")
-    with pytest.raises(ValueError, match=f"alice submitted {NAME}.ipynb twice. Keep one"):
-        submissions(tmp_path / "s")
+def test_the_feedback_names_the_student_and_each_exercise_and_test(folder, graded):
+    text = page(folder, "wrong")
+    assert "<title>wrong · 01_state_dict</title>" in text
+    assert "<strong>0 of 12 points</strong>" in page(folder, "untouched")
+    assert '<a href="#exercise-1">1 · How many numbers are saved?</a>' in text
+    assert '<a href="#saved-numbers-hidden">hidden test</a>' in text
+    for kind, word, student in (
+        ("right", "✓ right, 1 of 1", "right"),
+        ("wrong", "✗ wrong, 0 of 1", "wrong"),
+        ("not-answered", "○ not answered, 0 of 1", "untouched"),
+        ("not-run", "✗ not run, 0 of 1", "hanging"),
+    ):
+        assert re.search(
+            rf'class="nbgrader_cell {kind}" id="saved-numbers-(check|hidden)">\s*'
+            r'<div class="heading">\s*<strong>1 · How many numbers are saved\?</strong> · '
+            rf'(visible|hidden) test\s*<span class="word">{word}</span>',
+            page(folder, student),
+        ), f"{student}: {word}"
+
+
+def test_each_link_of_the_feedback_leads_to_a_place_in_it(folder, graded):
+    text = page(folder, "wrong")
+    links = re.findall(r'href="([^"]*)"', text)
+    places = {f"#{name}" for name in re.findall(r'id="([^"]*)"', text)}
+    assert len(links) > 20 and set(links) <= places
+
+
+def test_the_name_of_a_student_is_text_and_not_html(folder, graded):
+    text = page(folder, "Tom &lt; Zoë")
+    assert "<title>Tom &amp;lt; Zoë · " in text and "<strong>Tom &amp;lt; Zoë</strong>" in text
+
+
+def test_the_colours_of_the_feedback_can_be_read_on_white_and_under_white():
+    style = (ROOT / "tools/grade_templates/feedback/page.css").read_text(encoding="utf-8")
+    colours = re.findall(r"--(?:right|wrong|open): #([0-9a-f]{6})", style)
+    assert len(colours) == 3
+    for colour in colours:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        assert 1.05 / (light + 0.05) >= 4.5, f"#{colour} has too little contrast"
+
+
+def found(folder: Path) -> tuple[list[str], dict[str, str], list[str]]:
+    """The paths that are graded, those that are not with their reasons, and the notes."""
+    result = submissions.collect(folder)
+    return (
+        [submissions.shown(one.path, folder) for one in result.todo],
+        {submissions.shown(one.path, folder): one.reason for one in result.not_graded},
+        result.notes,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{NAME} (1).ipynb",
+        f"{NAME}-Copy1.ipynb",
+        f"{NAME}_1.ipynb",
+        f"{NAME} 2.ipynb",
+        f"{NAME}(1).ipynb",
+        f"{NAME.upper()}.IPYNB",
+        f"Copy of {NAME}.ipynb",
+        f"smith_12345_assignsubmission_file_{NAME}.ipynb",
+        "02_saving_for_inference.ipynb",
+        "my_homework.ipynb",
+    ],
+)
+def test_the_cells_identify_a_notebook_whatever_its_name(name, tmp_path):
+    write(handed_in({}), tmp_path / "alice" / name)
+    result = submissions.collect(tmp_path)
+    assert [one.notebook for one in result.todo] == [NAME] and result.not_graded == []
+    assert result.notes == [
+        f"alice/{name}: graded as {NAME}, whose cells it contains. Its name should be {NAME}.ipynb"
+    ]
+
+
+def test_of_two_different_notebooks_for_the_same_exercises_none_is_graded(tmp_path):
+    write(handed_in({}), tmp_path / f"alice/{NAME}.ipynb")
+    write(handed_in(right()), tmp_path / f"alice/{NAME} (1).ipynb")
+    write(handed_in({}), tmp_path / f"bob/{NAME}.ipynb")
+    graded, not_graded, notes = found(tmp_path)
+    assert graded == [f"bob/{NAME}.ipynb"] and notes == []
+    assert not_graded.keys() == {f"alice/{NAME}.ipynb", f"alice/{NAME} (1).ipynb"}
+    for reason in not_graded.values():
+        assert reason == (
+            f"two different notebooks for {NAME}: keep one of alice/{NAME} (1).ipynb and "
+            f"alice/{NAME}.ipynb"
+        )
+
+
+def test_of_two_notebooks_with_the_same_cells_one_is_graded(tmp_path):
+    write(handed_in({}), tmp_path / f"alice/{NAME} (1).ipynb")
+    write(handed_in({}), tmp_path / f"alice/{NAME}.ipynb")
+    graded, not_graded, notes = found(tmp_path)
+    assert graded == [f"alice/{NAME}.ipynb"] and not_graded == {}
+    assert notes == [f"alice/{NAME} (1).ipynb: has the same cells as alice/{NAME}.ipynb"]
+
+
+def without_ids() -> NotebookNode:
+    notebook = handed_in({})
+    for cell in notebook.cells:
+        cell.metadata.pop("nbgrader", None)
+    return notebook
+
+
+@pytest.mark.parametrize(
+    "name, content, reason",
+    [
+        (f"{NAME}.ipynb.txt", "{}", f"rename it to {NAME}.ipynb"),
+        ("homework.ipynb.json", "{}", "rename it to NOTEBOOK.ipynb"),
+        (f"{NAME}.zip", "PK", "an archive: unpack it"),
+        ("homework.ZIP", "PK", "an archive: unpack it"),
+        (f"{NAME}.html", "<html>", f"not a notebook: ask for {NAME}.ipynb"),
+        (f"{NAME} (1).pdf", "%PDF", f"not a notebook: ask for {NAME}.ipynb"),
+        (f"{NAME}.ipynb", "", "the file is empty"),
+        ("homework.ipynb", "", "the file is empty"),
+        (f"{NAME}.ipynb", "[]", "it cannot be read as a notebook: "),
+        (f"{NAME}.ipynb", "{}", "it cannot be read as a notebook: "),
+        ("thesis.ipynb", new_notebook(), "it belongs to no exercise of the course"),
+        (f"{NAME}.ipynb", new_notebook(), "nbgrader's ids are missing from its cells: "),
+        (f"{NAME}.ipynb", without_ids(), "nbgrader's ids are missing from its cells: "),
+        (f"{NAME}.ipynb", lesson(), "it is the lesson: ask for the notebook with its exercises"),
+        ("homework.ipynb", lesson(), "it is the lesson: ask for the notebook with its exercises"),
+    ],
+)
+def test_for_a_file_that_is_not_graded_the_reason_says_what_to_do(name, content, reason, tmp_path):
+    write(content, tmp_path / "alice" / name)
+    graded, not_graded, _ = found(tmp_path)
+    assert graded == [] and list(not_graded) == [f"alice/{name}"]
+    assert not_graded[f"alice/{name}"].startswith(reason)
+
+
+def test_a_loose_file_is_not_graded(tmp_path):
+    write(handed_in({}), tmp_path / f"{NAME}.ipynb")
+    write("PK", tmp_path / "alice.zip")
+    write("alice, bob", tmp_path / "names.csv")
+    assert found(tmp_path) == (
+        [],
+        {
+            f"{NAME}.ipynb": "it is in no student's folder: move it into one",
+            "alice.zip": "an archive: unpack it into a folder for each student",
+        },
+        ["names.csv: not a notebook"],
+    )
+
+
+def test_a_lesson_and_an_export_beside_the_exercises_need_no_attention(tmp_path):
+    """A student may hand in the whole copy of the course."""
+    write(handed_in({}), tmp_path / f"alice/exercises/me/{NAME}/{NAME}.ipynb")
+    write(lesson(), tmp_path / f"alice/{NAME}.ipynb")
+    write("<html>", tmp_path / f"alice/{NAME}.html")
+    graded, not_graded, notes = found(tmp_path)
+    assert graded == [f"alice/exercises/me/{NAME}/{NAME}.ipynb"] and not_graded == {}
+    assert notes == [f"alice/{NAME}.html: not a notebook", f"alice/{NAME}.ipynb: it is the lesson"]
+
+
+def test_files_of_systems_and_editors_are_ignored(tmp_path):
+    write(handed_in({}), tmp_path / f"alice/{NAME}.ipynb")
+    for name in (
+        "alice/.DS_Store",
+        f"alice/.ipynb_checkpoints/{NAME}-checkpoint.ipynb",
+        f"__MACOSX/alice/._{NAME}.ipynb",
+        "Thumbs.db",
+    ):
+        write("", tmp_path / name)
+    assert found(tmp_path) == ([f"alice/{NAME}.ipynb"], {}, [])
+
+
+def test_a_name_that_is_a_pattern_is_refused(tmp_path):
+    """nbgrader would read it as one. Windows does not allow some of these characters."""
+    write(handed_in({}), tmp_path / f"[alice]/{NAME}.ipynb")
+    assert found(tmp_path)[:2] == (
+        [],
+        {"[alice]": "rename the folder: its name must not contain * ? [ or ]"},
+    )
+
+
+@pytest.mark.parametrize("given", ["", " "])
+def test_without_a_folder_the_error_says_how_to_name_one(given, tmp_path):
+    done = grade(given, folder=tmp_path)
+    expected = "Say which folder to grade: make grade SUBMISSIONS=folder"
+    assert (done.returncode, done.stderr.strip()) == (1, expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        ("missing", "does not exist: expected a folder that contains a folder for each student"),
+        ("file.zip", "is a file: expected a folder"),
+        ("results", "must be separate folders"),
+        ("results/submitted", "must be separate folders"),
+        (".", "must be separate folders"),
+        ("mine", "is a copy of the course. Its exercises are in "),
+        ("mine/exercises/me", "so it is the folder of one student. Give the folder"),
+        (ROOT, "is a part of the course, or contains it"),
+        (ROOT.parent, "is a part of the course, or contains it"),
+        (ROOT / "notebooks", "is a part of the course, or contains it"),
+        (ROOT / "notebooks/exercises/release", "is a part of the course, or contains it"),
+        (ROOT / "docs", "is a part of the course, or contains it"),
+        (ROOT / "tests/support", "is a part of the course, or contains it"),
+    ],
+)
+def test_a_folder_that_cannot_hold_submissions_is_refused(given, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/submitted").mkdir(parents=True)
+    (tmp_path / "file.zip").touch()
+    (tmp_path / f"mine/exercises/me/{NAME}").mkdir(parents=True)
+    (tmp_path / "mine" / NOTEBOOKS[0].name).touch()
+    with pytest.raises(ValueError, match=re.escape(says)):
+        submissions.check_folder(Path(given), tmp_path / "results")
+
+
+def test_a_learners_own_folder_is_accepted(tmp_path):
+    (tmp_path / f"mine/exercises/me/{NAME}").mkdir(parents=True)
+    submissions.check_folder(tmp_path / "mine/exercises", tmp_path / "grades")
+
+
+def row(student: str, notebook: str = NAME, points: float = 1, wrong: str = "") -> dict:
+    values = (student, notebook, "saved-numbers-check", points, 1.0, wrong)
+    from grade import COLUMNS
+
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def test_a_later_run_keeps_the_grades_of_the_others_and_replaces_its_own(grading):
+    before = [row("alice"), row("bob", points=0), row("bob", "other")]
+    now = [row("bob"), row("zoe")]
+    expected = [row("alice"), row("bob"), row("bob", "other"), row("zoe")]
+    assert grading.merged(before, now) == expected
+
+
+def test_a_notebook_that_is_not_graded_does_not_replace_a_grade(grading):
+    failed = row("bob", points=0, wrong="not graded: the file is empty")
+    assert grading.merged([row("bob")], [failed]) == [row("bob")]
+    assert grading.merged([], [failed]) == [failed]
+    assert grading.merged([failed], [row("bob")]) == [row("bob")]
+
+
+def test_a_student_without_a_notebook_has_a_row_until_one_is_graded(grading):
+    nothing = row("bob", "", 0, "not graded: no notebook is in this folder")
+    assert grading.merged([], [nothing]) == [nothing]
+    assert grading.merged([nothing], [row("bob")]) == [row("bob")]
+    assert grading.merged([row("bob")], [nothing]) == [row("bob")]
+
+
+def test_grades_that_nobody_changed_are_read_again(grading, tmp_path):
+    path = tmp_path / "grades.csv"
+    assert grading.earlier_grades(path) == ([], "")
+    found = [row("alice", points=0.5, wrong='it says: "a, b"\nand more'), row("Jörg")]
+    grading.write_grades(path, found)
+    assert grading.earlier_grades(path) == (found, "")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["grades.csv", "grades.csv.sha256"]
+
+
+@pytest.mark.parametrize(
+    "old, new, keeps_rows",
+    [
+        ("check,1,1", "check,0.5,1", True),
+        ("student,", "\ufeffstudent,", True),
+        ("what was wrong", "what was wrong,remark", False),
+        ("check,1,1", "check,one,1", False),
+        (",saved-numbers-check,1,1,", "", False),
+        (",", ";", False),
+        ("alice", "ali\udce9ce", False),
+        ("alice", "alice\x00", True),
+    ],
+    ids=["edited", "BOM", "column", "word", "cut", "semicolons", "latin-1", "null"],
+)
+def test_grades_that_somebody_changed_are_kept_under_another_name(
+    old, new, keeps_rows, grading, tmp_path
+):
+    path = tmp_path / "grades.csv"
+    grading.write_grades(path, [row("alice")])
+    text = path.read_text("utf-8").replace(old, new)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    changed = path.read_bytes()
+    for number in (1, 2):
+        path.write_bytes(changed)
+        rows, said = grading.earlier_grades(path)
+        kept = tmp_path / f"grades-kept-{number}.csv"
+        assert kept.read_bytes() == changed and f"It is kept as {kept}." in said
+        assert bool(rows) == keeps_rows == path.exists()
+        assert ("are not in the new grades.csv, because" in said) == (not keeps_rows)
+
+
+def test_a_student_with_several_notebooks_has_a_sum(grading):
+    found = [row("alice", "b", 0), row("alice", "a"), row("bob", "a")]
+    assert grading.table(found, ["alice", "bob"]).splitlines() == [
+        "student  notebook  points",
+        "alice    a            1 of 1",
+        "alice    b            0 of 1",
+        "alice    sum          1 of 2",
+        "bob      a            1 of 1",
+    ]
 
 
 def test_for_a_folder_without_submissions_the_error_says_what_is_expected(tmp_path):
-    done = grade(tmp_path, folder=tmp_path)
-    assert done.returncode != 0 and "STUDENT/NOTEBOOK.ipynb" in done.stderr
+    (tmp_path / "empty").mkdir()
+    done = grade("empty", folder=tmp_path)
+    assert done.returncode == 1 and "STUDENT/NOTEBOOK.ipynb" in done.stderr
 
 
 def test_the_students_version_is_what_the_source_gives(make_exercises, tmp_path):

@@ -154,6 +154,15 @@ def test_an_error_that_no_notebook_intends_shows_each_line_that_led_to_it(tags, 
     assert "\x1b" not in shown  # no colours, which differ between terminals
 
 
+def test_files_that_are_not_notebooks_add_no_error_to_a_cell(tmp_path):
+    damaged = ("", '{"cells": [', "[]", '{"worksheets": []}', '{"cells": [{}]}')
+    for number, text in enumerate(damaged):
+        (tmp_path / f"Untitled{number}.ipynb").write_text(text)
+    shown = run_cells(tmp_path, ENTER, "print('ran')", "1 / 0")
+    assert "Error in callback" not in shown and shown.count("Traceback") == 1
+    assert "\nran\n" in shown and "----> 1 1 / 0" in shown
+
+
 def test_an_intended_error_leaves_the_next_one_its_traceback(tmp_path):
     nbformat.write(notebook_with(FAIL, ["raises-exception"]), tmp_path / "notebook.ipynb")
     shown = run_cells(tmp_path, ENTER, FAIL, "1 / 0")

@@ -75,7 +75,7 @@ def load_all_or_nothing(model, state_dict):
 
 
 # %% all-or-nothing: compares the shapes and raises another error
-# gets 1 of 3: which says 'size mismatch for 1.weight'; got RuntimeError: does not fit
+# gets 1 of 3: which says 'size mismatch for 1.weight'; got RuntimeError('does not fit')
 def load_all_or_nothing(model, state_dict):
     now = model.state_dict()
     if any(now[name].shape != tensor.shape for name, tensor in state_dict.items()):
@@ -109,7 +109,7 @@ def reordered(state_dict, saved_names, new_names):
 
 
 # %% reordered: expects a state for every parameter
-# gets 1 of 4: without a state for c, and loaded in the order c, a, b, d: it raised KeyError: 2
+# gets 1 of 4: without a state for c, and loaded in the order c, a, b, d: it raised KeyError(2)
 def reordered(state_dict, saved_names, new_names):
     old = {name: state_dict["state"][index] for index, name in enumerate(saved_names)}
     state = {index: old[name] for index, name in enumerate(new_names)}

@@ -116,7 +116,7 @@ def load_onto(path, device):
 
 
 # %% load-onto: knows one GPU
-# gets 1 of 3: it raised RuntimeError: Attempting to deserialize object on
+# gets 1 of 3: it raised RuntimeError("Attempting to deserialize object on
 def load_onto(path, device):
     return torch.load(path, map_location={"cuda:0": device})
 

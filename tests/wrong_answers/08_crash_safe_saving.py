@@ -123,7 +123,7 @@ def replace_whole(path, write):
 
 
 # %% replace-whole: keeps the old content in memory and writes it back
-# gets 1 of 4: after its 'open': losses.csv holds 0 bytes, neither the old nor the new
+# gets 1 of 4: after its 'open': losses.csv holds 0 bytes instead of the old or the new content
 def replace_whole(path, write):
     old = path.read_bytes()
     try:

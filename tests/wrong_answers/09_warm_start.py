@@ -1,5 +1,5 @@
 # %% copy-rows: goes by the position in the list
-# gets 0 of 2: in the rows cat and dog are now [[2.0, 2.0]
+# gets 0 of 2: in the rows cat and dog are [[2.0, 2.0]
 def copy_rows(head, saved, old_classes, new_classes):
     rows = min(len(old_classes), len(new_classes))
     with torch.no_grad():
@@ -17,7 +17,7 @@ def copy_rows(head, saved, old_classes, new_classes):
 
 
 # %% copy-rows: looks for the old names in the new order
-# gets 0 of 2: in the rows cat and dog are now
+# gets 0 of 2: in the rows cat and dog are
 def copy_rows(head, saved, old_classes, new_classes):
     with torch.no_grad():
         for old_row, name in enumerate(old_classes):
@@ -196,7 +196,7 @@ def load_either_way(model, state_dict):
 
 
 # %% load-what-fits: lets strict=False decide
-# gets 0 of 4: and a model for 10: it raised RuntimeError: Error(s) in loading
+# gets 0 of 4: and a model for 10: it raised RuntimeError('Error(s) in loading
 def load_what_fits(model, state_dict):
     result = model.load_state_dict(state_dict, strict=False)
     if len(result.missing_keys) == len(model.state_dict()):

@@ -131,7 +131,7 @@ def changed(before, after):
 
 
 # %% changed: looks only at the names of the first file
-# gets 1 of 3: or are in one file only: it raised KeyError: 'gone'
+# gets 1 of 3: or are in one file only: it raised KeyError('gone')
 def changed(before, after):
     def bits(tensor):
         return tensor.dtype, tensor.shape, tensor.flatten().view(torch.uint8).tolist()

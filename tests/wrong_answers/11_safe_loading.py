@@ -48,7 +48,7 @@ def unexpected(path, allowed):
 
 
 # %% load-with-args: tries the safe way, then the unsafe way
-# gets 0 of 3: stranger.pt asks for exec: expected an UnpicklingError; none came
+# gets 0 of 3: stranger.pt asks for exec: expected an UnpicklingError; its code ran
 def load_with_args(path):
     try:
         return torch.load(path, weights_only=True)

@@ -86,7 +86,7 @@ def assign_tied(model, state_dict):
 
 
 # %% assign-tied: knows the names of one model
-# gets 1 of 4: with the same numbers: it raised TypeError: 'Tied' object is not subscriptable
+# gets 1 of 4: with the same numbers: it raised TypeError("'Tied' object is not subscriptable")
 def assign_tied(model, state_dict):
     model.load_state_dict(state_dict, assign=True)
     model[1].weight = model[0].weight

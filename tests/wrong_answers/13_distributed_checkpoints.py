@@ -12,7 +12,7 @@ def newest_whole(run):
 
 
 # %% newest-whole: checks whether the files exist, not how long they are
-# gets 1 of 3: got step-13; one of its files is a byte too short
+# gets 1 of 3: got step-13 (one of its files is a byte too short)
 def newest_whole(run):
     folders = sorted(Path(run).glob("step-*"), key=lambda f: int(f.name.removeprefix("step-")))
     for folder in reversed(folders):
@@ -24,7 +24,7 @@ def newest_whole(run):
 
 
 # %% newest-whole: sorts the names as strings
-# gets 1 of 3: got step-9; it is older: the number counts, not its first digit
+# gets 1 of 3: got step-9 (it is older: the number counts, not its first digit)
 def newest_whole(run):
     for folder in sorted(Path(run).glob("step-*"), reverse=True):
         if (folder / ".metadata").exists():
