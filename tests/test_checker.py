@@ -101,6 +101,24 @@ def test_outputs_without_provenance_fail(spoil):
     assert problem in spoil(edit, forgotten="produced")
 
 
+def test_a_notebook_that_jupyterlab_saved_passes(tmp_path):
+    path = tmp_path / "notebooks" / NOTEBOOKS[0].name
+    shutil.copytree(ROOT / "notebooks", path.parent)
+    (tmp_path / "README.md").touch()
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.language_info = {"name": "python", "version": "3.11.7"}
+    notebook.metadata.kernelspec.display_name = "Python 3 (ipykernel)"
+    nbformat.write(notebook, path)
+    assert problems(path) == []
+
+
+def test_unknown_metadata_of_a_notebook_fails(spoil):
+    def edit(code, cells):
+        code[0].metadata["collapsed"] = True
+
+    assert "carries metadata ['collapsed']: run `make format`" in spoil(edit)
+
+
 def test_an_untagged_error_fails(spoil):
     def edit(code, cells):
         for cell in code:

@@ -36,7 +36,8 @@ def problems(path: Path) -> list[str]:
         found.append("was not run once from top to bottom: run `make refresh`")
     for number, cell in enumerate(code, start=1):
         found += [f"code cell {number} {problem}" for problem in _cell_problems(cell)]
-    if set(notebook.metadata) - {"kernelspec", "produced"}:
+    # JupyterLab adds language_info to each notebook that it saves. `make format` removes it.
+    if set(notebook.metadata) - {"kernelspec", "language_info", "produced"}:
         found.append(f"carries metadata {sorted(notebook.metadata)}: run `make format`")
     if set(notebook.metadata.get("produced", ())) != {"day", "system", "versions"}:
         found.append("does not say which versions produced its outputs: run `make refresh`")
