@@ -5,14 +5,16 @@ into one folder. It has the same structure as the repository, so that their link
 builds the site from that folder, as configured in ``docs/conf.py``. Every warning is an error.
 """
 
+import re
 import shutil
 import sys
 from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
-from course import BUILD, ROOT
+from course import BUILD, EXERCISES, NOTEBOOKS, ROOT, WORDS, read
 from course_map import draw
+from readme import points, title
 
 DOCS = ROOT / "docs"
 SOURCE, BUILT = BUILD / "source", BUILD / "site"
@@ -38,6 +40,16 @@ def collect() -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)
     (SOURCE / "map.html").write_text(draw(ROOT / "notebooks"), encoding="utf-8")
+    (SOURCE / "exercises.txt").write_text("\n".join(map(exercises, NOTEBOOKS)), encoding="utf-8")
+
+
+def exercises(notebook: Path) -> str:
+    """An entry for the list of exercises: a link, the points, and the titles of the exercises."""
+    page = EXERCISES / "release" / notebook.stem / notebook.name
+    prose = [cell.source for cell in read(page).cells if cell.cell_type == "markdown"]
+    titles = re.findall(r"^## \d+ · (.+) \(\d+ \w+\)$", "\n".join(prose), re.MULTILINE)
+    link = f"[{title(notebook)}]({page.relative_to(ROOT).as_posix()})"
+    return f"- {link} · {points(notebook)} {WORDS['points']}\n\n  {' · '.join(titles)}\n"
 
 
 def main(built: Path = BUILT) -> int:

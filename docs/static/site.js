@@ -8,9 +8,9 @@ for (const button of document.querySelectorAll(".search-button-field")) {
 
 // An output that is taller than most of a screen, as long errors are on a telephone, is cut, with a
 // button that shows the rest. Paper shows all of it (site.css).
-for (const output of document.querySelectorAll(".cell_output .output")) {
+function cutIfLong(output) {
   const text = output.querySelector("pre");
-  if (!text || text.scrollHeight <= 0.55 * window.innerHeight) continue;
+  if (!text || text.scrollHeight <= 0.55 * window.innerHeight) return;
   const button = document.createElement("button");
   button.type = "button";
   button.className = "show-all";
@@ -22,4 +22,11 @@ for (const output of document.querySelectorAll(".cell_output .output")) {
   button.addEventListener("click", () => cut(!output.classList.contains("cut")));
   output.append(button);
   cut(true);
+}
+
+// The outputs of a closed answer have no height before it is opened.
+for (const output of document.querySelectorAll(".cell_output .output")) {
+  const answer = output.closest("details:not([open])");
+  if (answer) answer.addEventListener("toggle", () => cutIfLong(output), { once: true });
+  else cutIfLong(output);
 }

@@ -17,6 +17,7 @@ SHOWN = """() => {
     text: slide.innerText,
     over: Math.round(bottom - window.innerHeight),
     broken: images.filter((image) => !image.complete || !image.naturalWidth).length,
+    small: images.filter((image) => image.clientWidth < 0.9 * slide.clientWidth).length,
   };
 }"""
 
@@ -37,7 +38,7 @@ def test_one_key_leads_through_a_deck_to_its_end(tab, decks, path):
     seen, over = [], []
     for _ in range(400):
         shown = page.evaluate(SHOWN)
-        assert not shown["broken"]
+        assert not shown["broken"] and not shown["small"]
         seen.append(shown["text"])
         if shown["over"] > 12:  # the margin below the last line
             over.append(shown["text"])
@@ -46,4 +47,16 @@ def test_one_key_leads_through_a_deck_to_its_end(tab, decks, path):
         page.keyboard.press("Space")
     assert re.search(r"^Where next$", "\n".join(seen[-3:]), re.MULTILINE)
     assert over == []
+    assert watch.problems == []
+
+
+def test_the_index_leads_to_each_deck(tab, decks):
+    page, watch = tab
+    watch.problems.clear()
+    page.goto(f"{decks}/index.html")
+    links = page.get_by_role("link")
+    assert links.count() == len(NOTEBOOKS)
+    links.last.click()
+    page.wait_for_function("Reveal.isReady()")
+    assert page.url.split("#")[0].endswith(f"/{NOTEBOOKS[-1].stem}.html")
     assert watch.problems == []

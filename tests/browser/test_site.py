@@ -99,7 +99,7 @@ sys.exit(make_site.main(Path(sys.argv[1])))
 
 def test_a_build_stops_at_a_link_that_leads_nowhere_and_links_to_a_repository_it_knows(tmp_path):
     """One build for both, because it takes long and continues after a warning."""
-    known = {"GITHUB_SERVER_URL": "https://example.org", "GITHUB_REPOSITORY": "ada/course"}
+    known = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "ada/course"}
     done = subprocess.run(
         [sys.executable, "-c", SPOILED, tmp_path],
         cwd=ROOT / "tools",
@@ -112,8 +112,18 @@ def test_a_build_stops_at_a_link_that_leads_nowhere_and_links_to_a_repository_it
     assert "local id not found in doc 'notebooks/03_entire_model'" in warning
 
     page = (tmp_path / "TEACHING.html").read_text(encoding="utf-8")
-    assert 'href="https://example.org/ada/course/blob/main/tools/notebook_rules.py"' in page
+    assert 'href="https://github.com/ada/course/blob/main/tools/notebook_rules.py"' in page
     assert 'href="exercises.html"' in page
+    assert 'href="https://github.com/ada/course/issues"' in page
+
+    front = BeautifulSoup((tmp_path / "index.html").read_text(encoding="utf-8"), "html.parser")
+    commands = front.select_one(".commands pre").get_text().splitlines()
+    assert commands[:2] == ["git clone https://github.com/ada/course", "cd course"]
+    colab = "https://colab.research.google.com/github/ada/course/blob/main/"
+    assert front.select_one(".begin").find(href=f"{colab}notebooks/01_state_dict.ipynb")
+    for path in DOWNLOADS:
+        page = (tmp_path / path).read_text(encoding="utf-8")
+        assert f'href="{colab}{path.removesuffix(".html")}.ipynb"' in page
 
 
 STICKS_OUT = """() => {
@@ -125,6 +135,38 @@ STICKS_OUT = """() => {
   const out = [...document.querySelectorAll(".bd-article *")].filter((one) => !within(one));
   return out.map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 60)}`);
 }"""
+
+
+# Text in a fixed-width font that is wider than its box.
+CUT = """() => [...document.querySelectorAll(".bd-article pre")]
+  .filter((text) => text.scrollWidth > text.clientWidth + 1)
+  .map((text) => text.textContent)"""
+
+# The number of cells of code in which a line of 100 characters would wrap.
+TOO_NARROW_FOR_CODE = """() => {
+  const wraps = (code) => {
+    const line = document.createElement("div");
+    line.style.width = "max-content";
+    line.textContent = "x".repeat(100);
+    code.append(line);
+    const style = getComputedStyle(code);
+    const room = code.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const wide = line.offsetWidth > room;
+    line.remove();
+    return wide;
+  };
+  return [...document.querySelectorAll(".cell_input pre")].filter(wraps).length;
+}"""
+
+COLOURS_OF_LINKS = """() => {
+  const links = [...document.querySelectorAll(".bd-article :is(p, td, li) a[href]")];
+  return [...new Set(links.map((link) => getComputedStyle(link).color))];
+}"""
+
+
+def open_all(page):
+    """Show all answers and all folded code."""
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
 
 
 # Only one word of each kind in code keeps its markup: all look the same, and axe-core is slow.
@@ -164,9 +206,16 @@ def test_a_page_on_a_wide_screen(tab, path):
     """Each page is opened once for all checks."""
     page, problems = tab(path, WIDE, "light")
     assert page.locator("h1:visible").count() == 1
-    assert images_without_a_picture_or_a_text(page) == []
-    assert violations(page) == []
     assert cut_on_paper(page) == []
+    assert_answers_are_folded(page, soup(path))
+    open_all(page)
+    assert images_without_a_picture_or_a_text(page) == []
+    assert page.evaluate(CUT) == []
+    assert page.evaluate(TOO_NARROW_FOR_CODE) == 0
+    assert len(page.evaluate(COLOURS_OF_LINKS)) <= 1
+    index = page.locator(".bd-sidebar-primary").get_by_text("Index of errors").bounding_box()
+    assert 0 < index["y"] < WIDE["height"] - index["height"]
+    assert violations(page) == []
     if path in DOWNLOADS:
         assert_the_notebook_can_be_downloaded(page, DOWNLOADS[path])
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
@@ -174,6 +223,8 @@ def test_a_page_on_a_wide_screen(tab, path):
     if path in NOTEBOOK_PAGES:
         assert_the_page_says_on_what_it_was_produced(page, NOTEBOOK_PAGES[path])
         assert_figures_can_be_read(page)
+        assert_cases_are_in_the_contents(page)
+        assert page.get_by_role("link", name="Exercises for this notebook").count() == 1
     assert problems == []
 
 
@@ -181,8 +232,10 @@ def test_a_page_on_a_wide_screen(tab, path):
 def test_a_page_on_a_telephone_in_the_dark(tab, path):
     page, problems = tab(path, NARROW, "dark")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    open_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
     assert page.evaluate(STICKS_OUT) == []
+    assert page.evaluate(CUT) == []
     assert violations(page) == []
     assert problems == []
 
@@ -199,15 +252,47 @@ def images_without_a_picture_or_a_text(page):
 def cut_on_paper(page):
     """The problems of a printed page: content that is cut, and controls that do nothing."""
     page.emulate_media(media="print")
-    furniture = page.locator(".bd-sidebar-primary, .bd-sidebar-secondary, .copybtn")
+    furniture = page.locator(".bd-sidebar-primary, .bd-sidebar-secondary, .copybtn, summary")
     cut = "all => all.filter(text => text.scrollWidth > text.clientWidth + 1)"
     found = page.locator(".bd-article pre").evaluate_all(f"{cut}.map(text => text.textContent)")
+    hidden = "all => all.filter(part => !part.checkVisibility()).map(part => part.textContent)"
+    found += page.locator(".folded > :not(summary)").evaluate_all(hidden)
     found += furniture.locator("visible=true").all_inner_texts()
     page.emulate_media(media="screen")
     return found
 
 
+def assert_answers_are_folded(page, source):
+    """Each question is followed by its code and a closed answer, which names the right letter."""
+    assert page.locator("details[open]").count() == 0
+    questions = source.select(".question")
+    answers = source.select("details.answer")
+    assert len(answers) == len(questions)
+    for question, answer in zip(questions, answers, strict=True):
+        assert question.select_one(".admonition-title").get_text() == "Predict"
+        after = question.find_next_siblings()
+        assert answer in after[1:] and all(
+            "cell" in one["class"] for one in after[: after.index(answer)]
+        )
+        assert answer.summary.get_text() == "Show the answer"
+        letter = re.fullmatch("Answer: ([A-E])", answer.p.get_text())
+        options = [option.strong.get_text() for option in question.select("li")]
+        assert letter and (letter[1] in options or not options)
+        assert answer.select_one(".cell_output")
+
+
+def assert_cases_are_in_the_contents(page):
+    cases = page.locator(".bd-article h3").evaluate_all(
+        "all => all.map(one => one.parentElement.id)"
+    )
+    links = page.locator("#pst-page-toc-nav a:visible")
+    listed = links.evaluate_all("all => all.map(link => link.hash.slice(1))")
+    assert set(cases) <= set(map(unquote, listed))
+
+
 def assert_the_notebook_can_be_downloaded(page, path):
+    needed = page.get_by_role("link", name="set up the course first").get_attribute("href")
+    assert needed.endswith("index.html#other-ways-to-set-it-up")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the notebook").click()
     assert download.value.suggested_filename == path.name
@@ -278,12 +363,76 @@ def test_the_front_page_shows_what_it_is_about_in_one_screen(visit):
     for what in (
         page.locator(".promise").get_by_text("stop a training run and resume it"),
         page.locator(".promise").get_by_text("load a model that barely fits into memory"),
-        page.get_by_text("make lab"),
-        page.get_by_text("make test").first,
         page.locator(".first-screen img"),
+        page.get_by_role("link", name="Begin with notebook 1"),
+        page.locator(".audience").filter(has_text="hours"),
+        page.locator(".commands").filter(has_text="Python").locator("pre", has_text="make lab"),
+        page.locator(".machines").filter(has_text="GPU").filter(has_text="Windows"),
     ):
         box = what.bounding_box()
         assert box["y"] + box["height"] <= WIDE["height"]
+    for what in ("licence", "cite", "mistake"):
+        assert page.locator("#about").get_by_text(what).count()
+    footer = page.locator("footer").get_by_role("link", name="Citing, licences, mistakes")
+    assert footer.get_attribute("href").endswith("#about")
+
+
+def test_notebook_1_is_on_the_first_screen_of_a_telephone(visit):
+    link = visit(viewport=NARROW).get_by_role("link", name="Begin with notebook 1")
+    assert link.bounding_box()["y"] < NARROW["height"] / 2
+
+
+def test_a_first_visit_loads_less_than_a_megabyte(browser, site):
+    context = new_context(browser, WIDE, "light")
+    page = context.new_page()
+    sizes = {}
+    page.on("response", lambda answer: sizes.update({answer.url: len(answer.body())}))
+    page.goto(site, wait_until="networkidle")
+    # 0.8 MB without compression. Half of it is the theme's style, and 0.1 MB the font of its icons.
+    assert 100_000 < sum(sizes.values()) < 900_000, sizes
+    icons = page.locator("[class*=fa-]:visible")
+    drawn = "all => all.map(icon => getComputedStyle(icon, '::before').fontFamily)"
+    assert icons.count() and all("Awesome" in family for family in icons.evaluate_all(drawn))
+    context.close()
+
+
+# A notebook with code in front of an answer that the index of errors could link to.
+WITH_ANSWERS = "notebooks/01_state_dict.html"
+
+
+def test_an_answer_opens_by_key_and_without_javascript(visit):
+    page = visit(WITH_ANSWERS, java_script_enabled=False)
+    answer = page.locator("details.answer").first
+    assert not answer.get_by_text("Answer:").is_visible()
+    answer.locator("summary").press("Enter")
+    assert answer.get_by_text("Answer:").is_visible()
+    assert answer.locator(".cell_output").first.is_visible()
+
+
+def test_a_link_to_a_cell_opens_its_answer(visit):
+    cell = soup(WITH_ANSWERS).select_one("details.answer [id^='cell-id=']")
+    page = visit(f"{WITH_ANSWERS}#{cell['id']}", java_script_enabled=False)
+    opened = page.locator("details[open]")
+    assert opened.count() == 1
+    box = opened.bounding_box()
+    assert 0 < box["y"] < WIDE["height"] / 2
+
+
+def test_code_and_output_have_different_backgrounds_and_comments_are_quiet(visit):
+    page = visit(WITH_ANSWERS)
+
+    def colour(selector, what="color"):
+        look = f"one => getComputedStyle(one)['{what}'].match(/[0-9]+/g).slice(0, 3).map(Number)"
+        return page.locator(selector).first.evaluate(look)
+
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        code = colour("div.cell_input", "backgroundColor")
+        output = colour(".cell_output .output.stream", "backgroundColor")
+        assert abs(sum(code) - sum(output)) > 20
+        text, comment = (colour(f".cell_input .highlight {part}") for part in ("pre", ".c1"))
+        assert abs(sum(comment) - sum(code)) < abs(sum(text) - sum(code))
+        assert max(comment) - min(comment) < 40  # grey
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
@@ -329,15 +478,19 @@ def test_the_dark_theme_can_be_chosen_and_stays(visit):
         ("Unsupported operand 118", "notebooks/errors.html"),
         ("RNG state must be a torch.ByteTensor", "notebooks/errors.html"),
         ("byte_map", "helpers.html"),
+        ("cuda", "notebooks/06_device_transfer.html"),  # its results have long words
     ],
 )
 def test_the_search_finds_a_term_and_an_error(visit, words, path):
-    page = visit()
+    page = visit(viewport=NARROW)
     page.keyboard.press("Control+k")
     page.keyboard.type(words)
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html*")
     page.locator(f"#search-results a[href*='{path}']").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+    assert page.locator("#search-results :is(li, p)").evaluate_all(cut) == []
 
 
 def test_the_copy_button_copies_the_code_of_its_cell(visit):
