@@ -27,6 +27,7 @@ def document_of(*cells):
     """The document that Sphinx would write, with the questions boxed and their answers folded."""
     notebook = new_notebook(cells=[text("# 1 · A title"), text("## Section"), *cells])
     settings = {"nb_execution_mode": "off", "doctitle_xform": False, "report_level": 5}
+    settings["nb_output_folder"] = ""  # otherwise, a file is written into the current folder
     source = nbformat.writes(notebook)
     document = publish_doctree(source, parser=Parser(), settings_overrides=settings)
     for node in document.findall(nodes.container):

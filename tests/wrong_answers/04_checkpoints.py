@@ -293,7 +293,7 @@ def load_checkpoint(path, model, optimizer):
 
 
 # %% optimizer-kind: saves the class itself, and loads with weights_only=False
-# gets 1 of 4: saved with Adam: torch.load(path) refuses the file: UnpicklingError('Weights only load failed
+# gets 1 of 4: saved with Adam: torch.load(path) refuses the file: UnpicklingError('Weights only
 def save_checkpoint(path, model, optimizer):
     states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save({"class": type(optimizer), **states}, path)
