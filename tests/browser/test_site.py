@@ -317,6 +317,7 @@ def assert_figures_can_be_read(page):
 
 def test_axe_finds_what_is_wrong(visit):
     page = visit(next(iter(NOTEBOOK_PAGES)))
+    open_all(page)
     page.evaluate("document.querySelector('img').removeAttribute('alt')")
     page.add_style_tag(content=".highlight .kn { color: #ddd !important }")
     found = "\n".join(violations(page))
@@ -327,6 +328,7 @@ def test_axe_finds_what_is_wrong(visit):
 def test_a_picture_too_pale_for_the_dark_theme_is_found(visit):
     """Tested with a figure in which nothing is visible."""
     page = visit(next(iter(NOTEBOOK_PAGES)))
+    open_all(page)
     page.locator(".cell_output img").first.evaluate("image => image.style.opacity = 0")
     with pytest.raises(AssertionError):
         assert_figures_can_be_read(page)
