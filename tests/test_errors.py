@@ -1,6 +1,8 @@
 """The index of errors quotes the notebooks: each text is in the output of the linked cell."""
 
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -88,6 +90,14 @@ def test_each_text_has_one_link_one_cause_and_one_fix():
 @pytest.mark.parametrize("needed", NEEDED)
 def test_the_most_frequent_searches_have_an_entry(needed):
     assert needed in PAGE
+
+
+def test_a_notebook_without_the_course_is_explained(tmp_path):
+    """The first cell of a notebook, in a Python that does not have the course."""
+    source = nbformat.read(NOTEBOOKS[0], as_version=4).cells[1].source
+    isolated = [sys.executable, "-I", "-S", "-c", source]  # without the installed packages
+    done = subprocess.run(isolated, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert f"`{done.stderr.splitlines()[-1]}`" in PAGE
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
