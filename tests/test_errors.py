@@ -94,8 +94,9 @@ def test_the_most_frequent_searches_have_an_entry(needed):
 
 def test_a_notebook_without_the_course_is_explained(tmp_path):
     """The first cell of a notebook, in a Python that does not have the course."""
-    source = nbformat.read(NOTEBOOKS[0], as_version=4).cells[1].source
-    isolated = [sys.executable, "-I", "-S", "-c", source]  # without the installed packages
+    cells = nbformat.read(NOTEBOOKS[0], as_version=4).cells
+    first = next(cell for cell in cells if cell.cell_type == "code")
+    isolated = [sys.executable, "-I", "-S", "-c", first.source]  # without installed packages
     done = subprocess.run(isolated, cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert f"`{done.stderr.splitlines()[-1]}`" in PAGE
 
