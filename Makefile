@@ -74,8 +74,8 @@ test-browser: chromium docs/node_modules site slides ## test the site, the slide
 
 # setuptools builds the course's own package, also where there is no network.
 wheelhouse: setup ## collect every package, for machines without network (see TEACHING.md)
-	$(BIN)/python -m pip download --quiet --dest wheelhouse --constraint constraints.txt torch
-	$(BIN)/python -m pip download --quiet --dest wheelhouse --constraint constraints.txt \
+	$(BIN)/python -m pip download --dest wheelhouse --constraint constraints.txt torch
+	$(BIN)/python -m pip download --dest wheelhouse --constraint constraints.txt \
 		'.[dev]' 'setuptools>=77'
 
 format: setup ## lint, format and type-check, and drop what a notebook need not carry

@@ -195,7 +195,7 @@ def test_the_lecture_adds_up_to_90_minutes_by_the_formula_of_the_course():
 
 
 def test_the_day_adds_up_to_six_hours():
-    morning, afternoon, (*_, end) = plan("One day, six hours")
+    morning, afternoon, (*_, end) = plan("One day, six hours without breaks")
     for _, content, stated in (morning, afternoon):
         needed = 0
         for number in re.findall(r"\d+", content):

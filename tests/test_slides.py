@@ -92,10 +92,25 @@ def test_prose_that_contains_the_next_heading_is_split_there():
 
 
 def test_a_heading_of_the_third_level_begins_a_slide_of_its_section():
-    found = kinds(new_markdown_cell("## One\n\nA claim."), new_markdown_cell("### A case\n\nIt."))
-    assert found == [("slide", "## One\n\nA claim."), ("subslide", "### A case\n\nIt.")]
-    found = kinds(new_markdown_cell("## One\n\nA claim.\n\n### A case\n\nIt."))
-    assert found == [("slide", "## One\n\nA claim."), ("subslide", "### A case\n\nIt.")]
+    section, case = new_markdown_cell("## One\n\nA claim."), new_markdown_cell("### A case\n\nIt.")
+    assert kinds(section, code("1"), case)[-1] == ("subslide", "### A case\n\nIt.")
+    in_one_cell = new_markdown_cell("It is.\n\n### A case\n\nIt.")
+    assert kinds(section, code("1"), in_one_cell)[-1] == ("subslide", "### A case\n\nIt.")
+
+
+def test_the_first_case_follows_a_few_lines_of_its_section():
+    section, case = new_markdown_cell("## One\n\nA claim."), new_markdown_cell("### A case\n\nIt.")
+    assert kinds(section, case) == [("slide", section.source), ("-", case.source)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_right_letter_is_on_the_slide_of_the_output(path):
+    cells = make_slides.deck(nbformat.read(path, as_version=4)).cells
+    letters = [n for n, cell in enumerate(cells) if cell.source.startswith("Answer: **")]
+    assert letters
+    for number in letters:
+        assert cells[number].metadata.slideshow.slide_type == "-"
+        assert cells[number - 1].cell_type == "code"
 
 
 def test_a_question_comes_alone_and_the_next_key_shows_the_answer():

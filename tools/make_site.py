@@ -26,6 +26,8 @@ PAGES = (
     "notebooks/exercises/release/*/*.ipynb",
     "TEACHING.md",
     "helpers/checkpoint.py",
+    "LICENSE*",
+    "CITATION.cff",
     ".github/*.png",
 )
 

@@ -103,13 +103,14 @@ def deck(notebook: NotebookNode) -> NotebookNode:
     shown = []
     heading = ""
     for slide in slides(cells):
+        headings = [c.source.partition("\n")[0] for c in slide if what_it_is(c) == "heading"]
         if what_it_is(slide[0]) == "heading":
-            heading = slide[0].source.partition("\n")[0].lstrip("# ")
             kind = "subslide" if slide[0].source.startswith("### ") else "slide"
         else:
             # The first slide of a deck has a heading, unless its notebook has none.
             again = [again_cell(heading)] if heading and "slide_type" not in kept(slide[0]) else []
             slide, kind = [*again, *slide], "subslide" if shown else "slide"
+        heading = headings[-1].lstrip("# ") if headings else heading
         for number, cell in enumerate(slide):
             before = slide[number - 1] if number else None
             kind = kind if number == 0 else kind_after(before, cell)
@@ -170,7 +171,13 @@ def slides(cells: list[NotebookNode]) -> list[list[NotebookNode]]:
         needed = height(cell)
         if what == "prose" and after and is_code(after):
             needed += height(after)  # the cell that it introduces must be visible
-        starts = what == "heading" or what == "question" and not (found and is_short(found[-1]))
+        if is_code(cell) and after and after.metadata.get("added"):
+            needed += height(after)  # the letter of the right option appears with the output
+        after_few = bool(found) and is_short(found[-1])
+        if what == "heading" and cell.source.startswith("### "):  # a case can follow its section
+            starts = not (after_few and found[-1][0].source.startswith("## "))
+        else:
+            starts = what == "heading" or what == "question" and not after_few
         if not found or starts or used + needed > LINES:
             found.append([])
             used = 0.0 if what == "heading" else AGAIN
@@ -274,7 +281,8 @@ def index() -> str:
         f'<li><a href="{path.stem}.html">{html.escape(title(path))}</a></li>' for path in NOTEBOOKS
     ]
     page = (DOCS / "slides" / "decks.html").read_text(encoding="utf-8")
-    return page.format(language=LANGUAGE, title=WORDS["slides"], links="\n".join(links))
+    words = {"title": WORDS["slides"], "keys": WORDS["keys"]}
+    return page.format(language=LANGUAGE, links="\n".join(links), **words)
 
 
 def main() -> None:

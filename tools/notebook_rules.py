@@ -176,6 +176,9 @@ def _question_problems(cells: list[NotebookNode]) -> list[str]:
         if not after or "answer" not in cells[after[0]].metadata.get("tags", []):
             found.append(f"must answer {asked!r} in a cell tagged 'answer', after the code")
         answers += after[:1]
+        drawn = cells[after[0] + 1 : after[0] + 2] if after else []
+        if drawn and "hide-input" in drawn[0].metadata.get("tags", []):
+            found.append(f"shows the answer to {asked!r} in a figure below it: move the figure up")
     for number, cell in enumerate(cells):
         if "answer" in cell.metadata.get("tags", []) and number not in answers:
             found.append(f"tags {cell.source[:40]!r} as an answer, and no question precedes it")

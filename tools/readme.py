@@ -93,11 +93,16 @@ def hours() -> str:
     minutes = [stated_minutes(opening(path)) or 0 for path in NOTEBOOKS]
     exercises = sum(points(path) for path in NOTEBOOKS) * MINUTES_A_POINT
     return (
-        f"Reading all {len(NOTEBOOKS)} notebooks takes about {sum(minutes) / 60:.0f} hours, and "
-        f"the first six take about {sum(minutes[:6]) / 60:.0f}. The exercises add about "
-        f"{exercises / 60:.0f} hours, at {MINUTES_A_POINT} minutes for each point. Both numbers "
-        "are estimates: [TEACHING.md](TEACHING.md#three-plans) says how they were made."
+        f"Reading all {len(NOTEBOOKS)} notebooks takes about {in_hours(sum(minutes))}, and the "
+        f"first six about {in_hours(sum(minutes[:6]))}. The exercises add about "
+        f"{in_hours(exercises)}, at {MINUTES_A_POINT} minutes for each point. These are "
+        "[estimates](TEACHING.md#three-plans)."
     )
+
+
+def in_hours(minutes: float) -> str:
+    """A time in hours, to the nearest half hour."""
+    return f"{round(minutes / 30) / 2:g} hours"
 
 
 def torch_line() -> str:

@@ -170,7 +170,8 @@ def short_title(docname: str) -> str | None:
     number, _, name = posixpath.basename(docname).partition("_")
     if not number.isdigit():
         return None
-    return f"{int(number)} · {name.replace('_', ' ').capitalize()}"
+    words = name.replace("_", " ").replace("crash safe", "crash-safe").capitalize()
+    return f"{int(number)} · {words}"
 
 
 def produced(path: Path) -> dict:

@@ -112,6 +112,7 @@ def test_a_question_needs_no_tag(options):
     ("docname", "title"),
     [
         ("notebooks/02_saving_for_inference", "2 · Saving for inference"),
+        ("notebooks/08_crash_safe_saving", "8 · Crash-safe saving"),
         ("notebooks/exercises/release/11_safe_loading/11_safe_loading", "11 · Safe loading"),
         ("notebooks/errors", None),
         ("TEACHING", None),
