@@ -263,7 +263,9 @@ def test_a_student_of_whom_nothing_was_graded_is_in_the_table_and_in_the_grades(
 
 def test_a_table_and_a_bar_are_shown(graded):
     assert re.search(r"^right +01_state_dict +12 of 12$", graded.stdout, re.MULTILINE)
-    assert re.search(r"^untouched +01_state_dict +0 of 12$", graded.stdout, re.MULTILINE)
+    assert re.search(
+        r"^untouched +01_state_dict +0 of 12, not answered$", graded.stdout, re.MULTILINE
+    )
     assert "grading: 100%" in graded.stderr
     assert "Warning" not in graded.stderr
 
@@ -357,7 +359,7 @@ def test_the_cells_identify_a_notebook_whatever_its_name(name, tmp_path):
 
 
 def test_of_two_different_notebooks_for_the_same_exercises_none_is_graded(tmp_path):
-    write(handed_in({}), tmp_path / f"alice/{NAME}.ipynb")
+    write(handed_in({"saved-numbers": WARNS}), tmp_path / f"alice/{NAME}.ipynb")
     write(handed_in(right()), tmp_path / f"alice/{NAME} (1).ipynb")
     write(handed_in({}), tmp_path / f"bob/{NAME}.ipynb")
     graded, not_graded, notes = found(tmp_path)
@@ -368,6 +370,33 @@ def test_of_two_different_notebooks_for_the_same_exercises_none_is_graded(tmp_pa
             f"two different notebooks for {NAME}: keep one of alice/{NAME} (1).ipynb and "
             f"alice/{NAME}.ipynb"
         )
+
+
+def test_a_notebook_without_an_answer_does_not_compete_with_one_that_has_answers(tmp_path):
+    """`make lab` writes fresh exercises in the place of a notebook that was renamed."""
+    write(handed_in(right()), tmp_path / "alice/my answers.ipynb")
+    write(handed_in({}), tmp_path / f"alice/{NAME}.ipynb")
+    graded, not_graded, notes = found(tmp_path)
+    assert graded == ["alice/my answers.ipynb"] and not_graded == {}
+    assert f"alice/{NAME}.ipynb: the exercises without an answer" in notes
+
+
+def test_one_notebook_of_each_student_can_be_graded_alone(tmp_path):
+    write(handed_in({}), tmp_path / f"alice/{NAME}.ipynb")
+    write(other_exercises(), tmp_path / "alice/b.ipynb")
+    (tmp_path / "bob").mkdir()
+    grade_module = importlib.import_module("grade")
+    chosen = grade_module.only(importlib.import_module("submissions").collect(tmp_path), ["1"])
+    assert [one.notebook for one in chosen.todo] == [NAME]
+    assert chosen.students == ["alice"] and chosen.not_graded == []
+    with pytest.raises(ValueError, match="No submission is for notebook 7"):
+        grade_module.only(chosen, ["7"])
+
+
+def other_exercises() -> NotebookNode:
+    return nbformat.read(
+        EXERCISES / "release/02_saving_for_inference/02_saving_for_inference.ipynb", as_version=4
+    )
 
 
 def test_of_two_notebooks_with_the_same_cells_one_is_graded(tmp_path):

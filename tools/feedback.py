@@ -14,6 +14,7 @@ from traitlets import Unicode
 from course import WORDS, read
 from make_exercises import SOURCE
 
+BOLD = re.compile(r"(\x1b|\\x1b)\[[0-9;]*m")  # torch prints some words in bold type
 STUB = "raise NotImplementedError()"
 NOT_ANSWERED = "not answered"  # begins each text about a stub
 HEADING = re.compile(rf"## (.+?)(?: \(\d+ {WORDS['points']}\))?$", re.MULTILINE)
@@ -129,6 +130,7 @@ def what_was_wrong(
 def errors(cell: NotebookNode) -> list[str]:
     """The errors in a cell's outputs. If an error contains a traceback, only its last line."""
     found = [f"{o.ename}: {o.evalue}".strip() for o in cell.outputs if o.output_type == "error"]
+    found = [BOLD.sub("", text) for text in found]
     return [
         (text.splitlines()[-1] if "Traceback (most recent" in text else text).removesuffix(":")
         for text in found

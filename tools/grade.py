@@ -43,7 +43,7 @@ from nbgrader.preprocessors import Execute, GetGrades
 from tqdm import tqdm
 
 from course import EXERCISES, read
-from feedback import Explain, stubs, what_was_wrong
+from feedback import NOT_ANSWERED, Explain, stubs, what_was_wrong
 from make_exercises import SOURCE, Course, convert, course
 from submissions import Found, Submissions, check_folder, collect, shown
 
@@ -230,6 +230,20 @@ def grade(submitted: Submissions, root: Path, timeout: int | None) -> tuple[list
     return found, failed
 
 
+def only(submitted: Submissions, numbers: list[str]) -> Submissions:
+    """The submissions for some notebooks only, by their numbers. All other files are left out.
+
+    Raises ValueError if nobody has submitted one of them.
+    """
+    wanted = tuple(f"{number:0>2}_" for number in numbers)
+    todo = [one for one in submitted.todo if one.notebook.startswith(wanted)]
+    not_graded = [one for one in submitted.not_graded if one.notebook.startswith(wanted)]
+    if not todo and not not_graded:
+        raise ValueError(f"No submission is for notebook {' or '.join(numbers)}.")
+    students = sorted({one.student for one in todo + not_graded if one.student})
+    return Submissions(students, todo, not_graded, [])
+
+
 def limit_memory(gigabytes: float) -> None:
     """Limit the memory of each kernel that is started from now on. Works on Linux only."""
     if sys.platform == "linux":
@@ -342,8 +356,10 @@ def table(found: list[Row], students: list[str]) -> str:
         names = sorted({str(row["notebook"]) for row in own})
         for name in names:
             part = [row for row in own if row["notebook"] == name]
-            graded = all(has_grade(row) for row in part)
-            lines.append((student, name or "–", points(part) if graded else "not graded"))
+            text = points(part) if all(has_grade(row) for row in part) else "not graded"
+            if all(row["what was wrong"] == NOT_ANSWERED for row in part):
+                text += ", not answered"
+            lines.append((student, name or "–", text))
         if len(names) > 1:
             lines.append((student, "sum", points(own)))
     wide = [max(len(line[i]) for line in lines) for i in (0, 1)]
@@ -361,6 +377,9 @@ def main() -> None:
     parser.add_argument(
         "--into", type=Path, default=Path("grades"), help="the folder for the results"
     )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NUMBER", help="grade these notebooks, such as 2"
+    )
     parser.add_argument("--timeout", type=int, help="seconds that a cell may take")
     parser.add_argument("--memory", type=float, default=4, help="GB that a kernel may have (Linux)")
     options = parser.parse_args()
@@ -374,6 +393,11 @@ def main() -> None:
     submitted = collect(folder)
     if not submitted.students and not submitted.not_graded:
         sys.exit(f"No submission is in {folder}: expected {folder}/STUDENT/NOTEBOOK.ipynb.")
+    if options.only:
+        try:
+            submitted = only(submitted, options.only)
+        except ValueError as error:
+            sys.exit(str(error))
     # nbgrader calls the program alembic, which is in the folder of this Python.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     limit_memory(options.memory)
@@ -387,7 +411,10 @@ def main() -> None:
     before, changed = earlier_grades(root / "grades.csv")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         os.environ["TMPDIR"] = temporary  # a killed kernel does not delete its temporary files
-        found, failed = grade(submitted, root, options.timeout)
+        try:
+            found, failed = grade(submitted, root, options.timeout)
+        except KeyboardInterrupt:
+            sys.exit(f"\nStopped after a notebook. {root}/grades.csv was not changed.")
     kept = {key(row) for row in before if has_grade(row)}
     not_graded = [
         dataclasses.replace(one, reason=f"{one.reason}; its earlier grade is kept")

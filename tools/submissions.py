@@ -160,6 +160,22 @@ def grade_ids() -> dict[str, set[str]]:
 
 
 @functools.cache
+def stubs(name: str) -> list[str]:
+    """The answer cells of an exercise notebook, as the students get them."""
+    return answers(read(EXERCISES / "release" / name / f"{name}.ipynb"))
+
+
+def answers(notebook: NotebookNode) -> list[str]:
+    cells = [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("solution")]
+    return [cell.source.strip() for cell in cells]
+
+
+def is_untouched(found: Found) -> bool:
+    """Whether each answer of an exercise notebook is still what the students got."""
+    return answers(read(found.path)) == stubs(found.notebook)
+
+
+@functools.cache
 def lesson_titles() -> dict[str, str]:
     """The first line of each lesson, with the name of its notebook."""
     return {opening(path).partition("\n")[0]: path.stem for path in NOTEBOOKS}
@@ -183,6 +199,13 @@ def _sort(folder: Path, found: list[Found], into: Submissions) -> None:
             candidates.setdefault(one.notebook, []).append(one)
     done = set()
     for name, several in candidates.items():
+        if any(not is_untouched(one) for one in several):
+            # A fresh copy of the exercises competes with no answer. `make lab` writes one in the
+            # place of a notebook that was renamed.
+            fresh = [one for one in several if is_untouched(one)]
+            several = [one for one in several if one not in fresh]
+            text = "the exercises without an answer"
+            into.notes.extend(f"{shown(one.path, folder)}: {text}" for one in fresh)
         # The name decides nothing but which of two equal notebooks is read.
         first, *rest = sorted(several, key=lambda one: one.path.stem != name)
         sources = [[cell.source for cell in read(one.path).cells] for one in (first, *rest)]
