@@ -373,7 +373,7 @@ def test_of_two_different_notebooks_for_the_same_exercises_none_is_graded(tmp_pa
 
 
 def test_a_notebook_without_an_answer_does_not_compete_with_one_that_has_answers(tmp_path):
-    """`make lab` writes fresh exercises in the place of a notebook that was renamed."""
+    """`make lab` writes fresh exercises beside a notebook that was renamed."""
     write(handed_in(right()), tmp_path / "alice/my answers.ipynb")
     write(handed_in({}), tmp_path / f"alice/{NAME}.ipynb")
     graded, not_graded, notes = found(tmp_path)

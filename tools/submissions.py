@@ -200,8 +200,8 @@ def _sort(folder: Path, found: list[Found], into: Submissions) -> None:
     done = set()
     for name, several in candidates.items():
         if any(not is_untouched(one) for one in several):
-            # A fresh copy of the exercises competes with no answer. `make lab` writes one in the
-            # place of a notebook that was renamed.
+            # A fresh copy of the exercises does not compete with answers. `make lab` writes one
+            # beside a notebook that was renamed.
             fresh = [one for one in several if is_untouched(one)]
             several = [one for one in several if one not in fresh]
             text = "the exercises without an answer"
