@@ -223,6 +223,17 @@ def test_an_answer_with_the_next_section_in_its_cell_fails(spoil):
     assert "has more than an answer in the cell" in spoil(edit)
 
 
+def test_a_figure_below_the_answer_fails(spoil):
+    """It would show the answer that the site hides."""
+
+    def edit(code, cells):
+        figure = next(n for n, cell in enumerate(cells) if "alt" in cell.metadata)
+        assert "answer" in cells[figure + 1].metadata.tags
+        cells[figure], cells[figure + 1] = cells[figure + 1], cells[figure]
+
+    assert "in a figure below it: move the figure up" in spoil(edit)
+
+
 def test_a_figure_with_visible_plotting_code_fails(spoil):
     def edit(code, cells):
         figure = next(c for c in code if "alt" in c.metadata)
