@@ -48,14 +48,14 @@ def check_folder(folder: Path, results: Path) -> None:
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file: {form}.")
     where = folder.resolve()
-    if where.is_relative_to(results) or results.is_relative_to(where):
-        raise ValueError(
-            f"The results, {results}, and the submissions, {folder}, must be separate folders."
-        )
     inside = where.relative_to(ROOT).parts if where.is_relative_to(ROOT) else ()
     part_of_it = inside and (inside[0] in COURSE_FOLDERS or inside[0].startswith("."))
     if part_of_it or ROOT.is_relative_to(where):
         raise ValueError(f"{folder} is a part of the course, or contains it: {form}.")
+    if where.is_relative_to(results) or results.is_relative_to(where):
+        raise ValueError(
+            f"The results, {results}, and the submissions, {folder}, must be separate folders."
+        )
     if (folder / "exercises").is_dir() and any((folder / path.name).exists() for path in NOTEBOOKS):
         raise ValueError(
             f"{folder} is a copy of the course. Its exercises are in {folder / 'exercises'}: "
