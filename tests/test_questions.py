@@ -12,10 +12,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from course import NOTEBOOKS, WORDS
-
-PREDICT = f"**{WORDS['predict']}"
-OPTION = re.compile(r"^- \*\*([A-E])\*\* (.+)$", re.MULTILINE)
+from course import NOTEBOOKS, QUESTION
+from notebook_rules import OPTION
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,13 @@ def questions(path) -> list[Question]:
     found = []
     for cell, *following in (cells[i:] for i in range(len(cells))):
         options = OPTION.findall(cell.source) if cell.cell_type == "markdown" else []
-        if options and PREDICT in cell.source:
+        if options and QUESTION in cell.source:
             shown = ""
             for after in following:
                 if after.cell_type == "markdown" or shown:
                     break
                 shown = shown_by(after)
-            text = cell.source.partition(PREDICT)[2].strip(":* ")
+            text = cell.source.partition(QUESTION)[2].strip(":* ")
             tags = [t for t in cell.metadata.get("tags", []) if t.startswith("answer-")]
             found.append(Question(path.stem, text, tags, dict(options), shown))
     return found

@@ -17,6 +17,15 @@ WORDS: dict[str, str] = tomllib.loads(
 )[LANGUAGE]
 
 
+QUESTION = f"**{WORDS['predict']}"  # begins a question
+
+
+def right_letters(question: NotebookNode) -> list[str]:
+    """The letters of the right options of a question, from its tags, such as ``answer-b``."""
+    tags = question.metadata.get("tags", [])
+    return [tag.removeprefix("answer-").upper() for tag in tags if tag.startswith("answer-")]
+
+
 def read(path: Path) -> NotebookNode:
     """Read a notebook as format 4."""
     notebook = nbformat.read(path, as_version=4)

@@ -22,7 +22,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from course import ROOT, WORDS, read
+from course import QUESTION, ROOT, WORDS, read, right_letters
 
 MINE = "mine"
 COPIED = (  # a folder of the course, the files in it that are copied, and the folder of the copies
@@ -34,7 +34,6 @@ COPIED = (  # a folder of the course, the files in it that are copied, and the f
 )
 RECORD = ".copies.json"
 
-QUESTION = f"**{WORDS['predict']}"
 # JupyterLab's class "alert" is hard to read in the dark theme. These colours suit both themes.
 BOX = "border-left: 4px solid #2196f3; background-color: rgba(33, 150, 243, 0.12); padding: 8px"
 LINK = re.compile(r"(\[[^][]*)?\]\(([^)#\s]+)([^)\s]*)\)")
@@ -117,8 +116,7 @@ def boxed(source: str) -> str:
 
 def answer(question: NotebookNode, explanation: str = "") -> str:
     """Markdown that shows the right letter and the explanation on a click."""
-    tags = [tag for tag in question.metadata.get("tags", []) if tag.startswith("answer-")]
-    letters = [f"{WORDS['answer']} **{tag[-1].upper()}**" for tag in tags]
+    letters = [f"{WORDS['answer']} **{letter}**" for letter in right_letters(question)]
     inside = "\n\n".join([*letters, explanation]).strip()
     return f"<details>\n<summary>{WORDS['show_answer']}</summary>\n\n{inside}\n\n</details>"
 

@@ -20,12 +20,11 @@ from nbconvert.preprocessors import TagRemovePreprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from course import BUILD, LANGUAGE, NOTEBOOKS, ROOT, WORDS, read
+from course import BUILD, LANGUAGE, NOTEBOOKS, QUESTION, ROOT, WORDS, read, right_letters
 from readme import title
 
 DOCS = ROOT / "docs"
 BUILT = BUILD / "slides"
-QUESTION = f"**{WORDS['predict']}"
 LINES = 29.0  # lines of code that fit on a slide
 FEW = 10.0  # lines of prose that should not be alone on a slide
 HEADINGS = {"# ": 5.0, "## ": 2.4, "### ": 1.0}
@@ -132,10 +131,8 @@ def with_letters(cells: list[NotebookNode]) -> list[NotebookNode]:
             continue
         codes = list(takewhile(is_code, reversed(cells[: number + 1])))
         question = cells[number - len(codes)] if number >= len(codes) else cell
-        tags = question.metadata.get("tags", []) if QUESTION in question.source else []
-        letters = [tag.removeprefix("answer-") for tag in tags if tag.startswith("answer-")]
-        for letter in letters:
-            text = f"{WORDS['answer']} **{letter.upper()}**"
+        for letter in right_letters(question) if QUESTION in question.source else []:
+            text = f"{WORDS['answer']} **{letter}**"
             found.append(new_markdown_cell(text, metadata={"added": True}))
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from course import WORDS, opening, read
+from course import QUESTION, WORDS, opening, read
 
 ORDER = [WORDS["wrong"], WORDS["recap"], WORDS["next"]]
 TODO = re.compile(r"TODO\b.*")
@@ -130,7 +130,7 @@ def exact_minutes(cells: list[NotebookNode]) -> float:
     prose = [ADDRESS.sub("]", cell.source) for cell in cells if cell.cell_type == "markdown"]
     letters = sum(len(re.findall(r"\w", text)) for text in prose)
     lines = sum(cell.source.count("\n") + 1 for cell in cells if cell.cell_type == "code")
-    questions = sum(text.count(f"**{WORDS['predict']}") for text in prose)
+    questions = sum(text.count(QUESTION) for text in prose)
     return letters / int(WORDS["letters_a_minute"]) + lines / 12 + questions
 
 
@@ -156,7 +156,7 @@ def class_question(cells: list[NotebookNode]) -> str | None:
     """The question of the cell that is tagged `class-question`, up to its last question mark."""
     for cell in cells:
         if "class-question" in cell.metadata.get("tags", []):
-            _, _, text = cell.source.partition(f"**{WORDS['predict']}")
+            _, _, text = cell.source.partition(QUESTION)
             asked = re.match(r":?\*\*:? ?(.+\?)", text)
             return asked[1][0].upper() + asked[1][1:] if asked else None
     return None
@@ -167,9 +167,9 @@ def _question_problems(cells: list[NotebookNode]) -> list[str]:
     found = []
     answers = []
     for number, cell in enumerate(cells):
-        if cell.cell_type != "markdown" or f"**{WORDS['predict']}" not in cell.source:
+        if cell.cell_type != "markdown" or QUESTION not in cell.source:
             continue
-        asked = cell.source.partition(f"**{WORDS['predict']}")[2].partition("\n")[0][:40]
+        asked = cell.source.partition(QUESTION)[2].partition("\n")[0][:40]
         if not OPTION.search(cell.source):
             found.append(f"asks {asked!r} without options: offer some, or ask nothing")
         after = [n for n in range(number + 1, len(cells)) if cells[n].cell_type == "markdown"]

@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-from course import ROOT, WORDS, read
+from course import ROOT, WORDS, read, right_letters
 
 SETUP = "other-ways-to-set-it-up"  # a section of the front page
 FIRST = "notebooks/01_state_dict.ipynb"
@@ -141,9 +141,7 @@ def taken_outputs(blocks: list[nodes.Element]) -> list[nodes.container]:
 
 def right_letter(question: NotebookNode) -> list[nodes.paragraph]:
     """The line that names the correct option, if the tags of a question do."""
-    tags = question.metadata.get("tags", [])
-    letters = [tag.removeprefix("answer-").upper() for tag in tags if tag.startswith("answer-")]
-    bold = [nodes.strong("", letter) for letter in letters]
+    bold = [nodes.strong("", letter) for letter in right_letters(question)]
     return [nodes.paragraph("", "", nodes.Text(f"{WORDS['answer']} "), one) for one in bold]
 
 
