@@ -22,6 +22,10 @@ SHOWN = """() => {
 }"""
 
 
+# A click returns before the next page has loaded its scripts: until then `Reveal` has no value.
+READY = "typeof Reveal !== 'undefined' && Reveal.isReady()"
+
+
 @pytest.fixture(scope="module")
 def tab(browser, decks):
     page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
@@ -34,7 +38,7 @@ def test_one_key_leads_through_a_deck_to_its_end(tab, decks, path):
     page, watch = tab
     watch.problems.clear()
     page.goto(f"{decks}/{path.stem}.html")
-    page.wait_for_function("Reveal.isReady()")
+    page.wait_for_function(READY)
     seen, over = [], []
     for _ in range(400):
         shown = page.evaluate(SHOWN)
@@ -57,6 +61,6 @@ def test_the_index_leads_to_each_deck(tab, decks):
     links = page.get_by_role("link")
     assert links.count() == len(NOTEBOOKS)
     links.last.click()
-    page.wait_for_function("Reveal.isReady()")
+    page.wait_for_function(READY)
     assert page.url.split("#")[0].endswith(f"/{NOTEBOOKS[-1].stem}.html")
     assert watch.problems == []
