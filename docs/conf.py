@@ -27,7 +27,7 @@ templates_path = ["templates"]
 html_static_path = ["static"]
 html_favicon = "static/icon.svg"
 html_css_files = ["site.css"]
-html_js_files = [(name, {"defer": "defer"}) for name in ("errors.js", "site.js")]
+html_js_files = [("site.js", {"defer": "defer"})]
 # The mode "auto" follows the reader's system.
 html_context: dict[str, Any] = {"default_mode": "auto", "words": WORDS}
 html_use_index = html_domain_indices = False

@@ -28,6 +28,7 @@ MINE = "mine"
 COPIED = (  # a folder of the course, the files in it that are copied, and the folder of the copies
     (".", "README.md", MINE),
     ("notebooks", "errors.md", MINE),
+    ("notebooks", "tasks.md", MINE),
     ("notebooks", "*.ipynb", MINE),
     # `make grade SUBMISSIONS=mine/exercises` grades a student called "me".
     ("notebooks/exercises/release", "*/*.ipynb", f"{MINE}/exercises/me"),

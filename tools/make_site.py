@@ -23,6 +23,7 @@ SOURCE, BUILT = BUILD / "source", BUILD / "site"
 PAGES = (
     "notebooks/*.ipynb",
     "notebooks/errors.md",
+    "notebooks/tasks.md",
     "notebooks/exercises/release/*/*.ipynb",
     "TEACHING.md",
     "helpers/checkpoint.py",

@@ -4,17 +4,21 @@ import json
 import posixpath
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
+from bs4 import BeautifulSoup
 from docutils import nodes
 from nbformat import NotebookNode
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
 from course import ROOT, WORDS, read, right_letters
+from helpers import errors
 
 SETUP = "other-ways-to-set-it-up"  # a section of the front page
 FIRST = "notebooks/01_state_dict.ipynb"
 COLAB = "colab"  # a section of TEACHING.md
+INDEXES = ("notebooks/errors", "notebooks/tasks")  # pages with a field that searches both
 
 
 def cells_of(app: Sphinx) -> list[NotebookNode]:
@@ -183,7 +187,7 @@ def says_on_what_it_was_produced(app: Sphinx, document: nodes.document) -> None:
     path = Path(app.env.doc2path(docname))
     if path.suffix == ".ipynb":
         line = [*produced_line([path]), *links_to_run_it(app)]
-    elif docname == "notebooks/errors":
+    elif docname in INDEXES:
         line = produced_line(sorted(path.parent.glob("*.ipynb")))
     elif docname == "index":
         line = produced_line([path.parent / "notebooks/04_checkpoints.ipynb"])
@@ -290,14 +294,14 @@ def a_known_repository_can_be_cloned(app: Sphinx, document: nodes.document) -> N
             )
 
 
-def errors_are_entries(app: Sphinx, document: nodes.document) -> None:
-    """Put each entry of the index of errors into a box, which the search field shows or hides.
+def entries_are_boxes(app: Sphinx, document: nodes.document) -> None:
+    """Put each entry of the indexes into a box, which the search field shows or hides.
 
-    The field (``static/errors.js``) replaces the paragraph about searching without it.
+    The field (``static/search.js``) replaces the paragraph about searching without it.
 
     An entry begins with the text of an error, or with a line in bold type if there is no text.
     """
-    if app.env.docname != "notebooks/errors":
+    if app.env.docname not in INDEXES:
         return
     (page,) = [child for child in document.children if isinstance(child, nodes.section)]
     next(page.findall(nodes.paragraph))["classes"].append("without-field")
@@ -308,10 +312,34 @@ def errors_are_entries(app: Sphinx, document: nodes.document) -> None:
         for part in parts:
             bold = "".join(strong.astext() for strong in part.findall(nodes.strong))
             if isinstance(part, nodes.literal_block) if text_first else part.astext() == bold:
-                entries.append(nodes.container(classes=["error-entry"]))
+                entries.append(nodes.container(classes=["entry"]))
             entries[-1] += part
         section.children = [title]
         section += entries
+
+
+def pages_of_indexes_can_search(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document
+) -> None:
+    """Load the search field, and what it finds, on the pages of the indexes only."""
+    if pagename in INDEXES:
+        app.add_js_file("entries.js", loading_method="defer")
+        app.add_js_file("search.js", loading_method="defer")
+
+
+def entries_can_be_searched(app: Sphinx, problem: Exception | None) -> None:
+    """Write the entries of all indexes, as their pages show them, into a script for the field."""
+    if problem:
+        return
+    found = []
+    for docname in INDEXES:
+        page = BeautifulSoup((app.outdir / f"{docname}.html").read_bytes(), "html.parser")
+        boxes = [str(box) for box in page.select(".entry")]
+        entries = errors.read(app.srcdir / f"{docname}.md")
+        for entry, box in zip(entries, boxes, strict=True):
+            found.append({"texts": entry.texts, "also": entry.also, "rest": entry.rest, "box": box})
+    script = f"const ENTRIES = {json.dumps(found)};\nconst RULES = {json.dumps(errors.RULES)};\n"
+    (app.outdir / "_static/entries.js").write_text(script, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -324,8 +352,10 @@ def setup(app: Sphinx) -> dict[str, bool]:
         a_known_repository_can_be_cloned,
         files_that_are_no_python,
         links_into_the_repository,
-        errors_are_entries,
+        entries_are_boxes,
         says_on_what_it_was_produced,
     ):
         app.connect("doctree-read", change)
+    app.connect("html-page-context", pages_of_indexes_can_search)
+    app.connect("build-finished", entries_can_be_searched)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
