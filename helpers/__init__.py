@@ -7,6 +7,8 @@ training      a training loop, and the accuracy of a model
 plots         figures in one style
 workspace     a temporary folder to work in
 processes     a script in a separate process, or in several
-inspection    identify a file without loading it
+inspection    identify a file, check it, and find the lines that load it
+formats       the kinds of file that inspection recognises
+pickles       what a pickle holds and asks for, read without executing it
 devices       files that were saved on a GPU, or look as if they were
 """

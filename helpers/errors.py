@@ -1,6 +1,7 @@
-"""Find the entries of the two indexes that fit an error, or a task in your own words.
+"""Find the entries of the indexes of errors and tasks that fit an error, or a task in your words.
 
 ``python -m helpers.errors`` reads an error from standard input and prints the entries that fit.
+The search field of the web site (``docs/static/search.js``) finds the same entries.
 """
 
 import math
@@ -29,6 +30,7 @@ NOISE = [
     r"Please use `?torch\.serialization\.add_safe_globals.*$",
     r"This is an internal miniz error.*$",
     r"If you are seeing this error, there is a high likelihood.*$",
+    r"Error\(s\) in loading state_dict for \w+:",
     r"\(?Exception raised from .*$",
     r"^frame #\d+:.*$",
 ]
@@ -39,6 +41,8 @@ PHRASES = [
     r"The size of tensor a .* must match the size of tensor b .* at non-singleton dimension",
     r"CUDA out of memory\. Tried to allocate.*$|expected scalar type \w+ but found \w+",
     r"list index out of range|pop from empty list|unsupported operand type",
+    r"maximum recursion depth exceeded|Can't pickle local object|Can't get local object",
+    r"saved tensors|saved intermediate values of the graph",
     r"\[(?:Errno|WinError) \d+\] [A-Z][\w -]+",
     r"\b\w*(?:Error|Exception|Warning)\b",
 ]
@@ -53,78 +57,87 @@ NAMES = [
 ]
 NUMBERS = r"operand \d+"
 ENDING = r"(?<=\w{3})(?:ings?|ed|es|s|e|y)$"
-COMMON = set(
-    """a an and are as at be been but by can did do does for from get gets got had has have how i if
-    in into is it its me my no not of on or our so than that the their them then there these they
-    this to too up was we were what when where which while why will with would you your after
-    before only other same all any again just file error line""".split()
+COMMON = re.findall(  # words that say nothing
+    r"\w+",
+    "a an and are as at be been but by can did do does for from get gets got had has have how i if "
+    "in into is it its me my no not of on or our so than that the their them then there these they "
+    "this to too up was we were what when where which while why will with would you your after "
+    "before only other same all any again just file error line please make sure use used using",
 )
+# A text about saving and loading has one of these, as the stem of a word or in a name.
+SUBJECT = re.findall(
+    r"\w+",
+    "bin checkpoint ckpt deserializ load onnx pickl pt pth reload restor resum safetensor "
+    "safetensors sav unpickl",
+)
+SHOWN, NEAREST = 5, 3  # so many entries at most
+RULES = {
+    "noise": NOISE,
+    "phrases": PHRASES,
+    "names": NAMES,
+    "numbers": NUMBERS,
+    "ending": ENDING,
+    "common": COMMON,
+    "subject": SUBJECT,
+    "shown": SHOWN,
+    "nearest": NEAREST,
+}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of an index: the texts it is found by, other wordings, and its Markdown."""
+    """An entry of an index: the lines of its text, other wordings, and its Markdown."""
 
     texts: tuple[str, ...]
     also: tuple[str, ...]
     rest: str
     source: str
-    page: str
-
-
-@dataclass(frozen=True)
-class Hit:
-    """An entry that was found. If it does not fit, it is one of the nearest."""
-
-    entry: Entry
-    score: float
-    fits: bool
-    why: tuple = ()
 
 
 def read(page: Path) -> list[Entry]:
     """The entries of a page, in their order."""
     found = []
-    for section in re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.M)[1:]:
+    for section in re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         heading, _, body = section.partition("\n")
         # An entry begins with a text, or with a line in bold type if its section has no texts.
         first = r"^```text$" if body.strip().startswith("```text") else r"^\*\*.+\*\*$"
-        starts = [match.start() for match in re.finditer(first, body, re.M)]
+        starts = [match.start() for match in re.finditer(first, body, re.MULTILINE)]
         for start, end in zip(starts, [*starts[1:], len(body)], strict=True):
-            found.append(_entry(body[start:end].strip(), heading, page.name))
+            found.append(_entry(body[start:end].strip(), heading))
     return found
 
 
-def _entry(source: str, heading: str, page: str) -> Entry:
+def _entry(source: str, heading: str) -> Entry:
     head, _, rest = source.partition("\n```\n" if source.startswith("```") else "\n")
     texts = [line.strip() for line in head.removeprefix("```text\n").strip("*").splitlines()]
-    also = [text for _, text in re.findall(r"^- (`+) ?(.+?) ?\1(?!`)", rest, re.M)]
-    for line in re.findall(r"^\*\*Also asked as:\*\* (.+)$", rest, re.M):
+    also = [text for _, text in re.findall(r"^- (`+) ?(.+?) ?\1(?!`)", rest, re.MULTILINE)]
+    for line in re.findall(r"^\*\*Also asked as:\*\* (.+)$", rest, re.MULTILINE):
         also += line.split(" · ")
-    return Entry(tuple(texts), tuple(also), f"{heading}\n{rest}", source, page)
+    return Entry(tuple(texts), tuple(also), f"{heading}\n{rest}", source)
 
 
 def parse(text: str) -> tuple[list[list[str]], set[str]]:
     """The words of each line, and the words in names. If nothing else is left, names are words."""
+    lines: list[list[str]] = []
+    names: list[str] = []
     for leave_out in (NOISE + PHRASES + NAMES, NOISE + PHRASES, NOISE[:3] + PHRASES):
-        left, names = text, []
+        left, names = text.replace("\r", ""), []
         for pattern in leave_out:
             if pattern in NAMES:
                 names += re.findall(pattern, left)
             left = re.sub(pattern, " ", left, flags=re.MULTILINE)
-        lines = [words for words in map(_words, left.splitlines()) if words]
+        lines = [words for words in map(_words, left.split("\n")) if words]
         if lines:
             break
-    return lines, {word for name in names for word in re.findall(r"[^\W\d_]{2,}", name.lower())}
+    return lines, {word for name in names for word in re.findall(r"[a-z]{2,}", name.lower())}
 
 
 def _words(line: str) -> list[str]:
-    found = [word for word in re.findall(r"[^\W\d_]{2,}", line.lower()) if word not in COMMON]
-    numbers = re.findall(NUMBERS, line.lower())
-    return [re.sub(ENDING, "", word) for word in found] + numbers
+    found = [word for word in re.findall(r"[a-z]{2,}", line.lower()) if word not in COMMON]
+    return [re.sub(ENDING, "", word) for word in found] + re.findall(NUMBERS, line.lower())
 
 
-def grams(lines: list[list[str]]) -> set[str]:
+def _grams(lines: list[list[str]]) -> set[str]:
     """The single words, pairs and triples of neighbouring words."""
     found = set()
     for line in lines:
@@ -134,14 +147,25 @@ def grams(lines: list[list[str]]) -> set[str]:
     return found
 
 
-def plain(text: str) -> str:
+def _plain(text: str) -> str:
     """A text in lower case, on one line, without colours, with one kind of quotation mark."""
     text = re.sub(r"[`’‘\"]", "'", re.sub(NOISE[0], "", text))
     return re.sub(r"\s+", " ", text).lower().strip()
 
 
+def _wording(text: str) -> tuple[str, int]:
+    """An expression for a text in which … means anything and N a number, and its length."""
+    parts = [re.escape(part.strip()) for part in _plain(text).split("…")]
+    expression = ".{0,2000}?".join(re.sub(r"\bn\b", r"\\d+", part) for part in parts)
+    for pattern in NOISE:
+        text = re.sub(pattern, "", text)
+    if len(text.replace("…", "")) < 12:  # too little to mean anything inside a longer text
+        expression = rf"(?:^|\s){expression}$"
+    return expression, len(_plain(text).replace("…", ""))
+
+
 class Index:
-    """Finds entries: by a whole wording of theirs, or by the words that they share with a text."""
+    """Finds entries by a whole wording of theirs, or by the words that they share with a text."""
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
@@ -153,48 +177,41 @@ class Index:
             texts = [*entry.texts, *entry.also]
             lines, names = parse("\n".join(texts).replace("…", "\n"))
             rest, _ = parse(entry.rest)
-            self.wordings.append([_wording(text) for text in texts if _says_something(text)])
-            self.strong.append(grams(lines))
-            self.weak.append(grams(rest) - grams(lines))
+            self.wordings.append([_wording(text) for text in texts])
+            self.strong.append(_grams(lines))
+            self.weak.append(_grams(rest) - _grams(lines))
             self.names.append(names)
         either = [strong | weak for strong, weak in zip(self.strong, self.weak, strict=True)]
         self.weights = _weights(either)
         self.name_weights = _weights(self.names)
 
-    def search(self, pasted: str) -> list[Hit]:
-        """The entries that fit, the best first. If none fits, the nearest ones."""
+    def search(self, pasted: str) -> tuple[list[Entry], bool]:
+        """The entries that fit, the best first, and True; or the nearest ones, and False."""
         lines, names = parse(pasted)
-        asked, text = grams(lines), plain(pasted)
-        hits = [self._hit(n, lines, asked, names, text) for n in range(len(self.entries))]
-        hits.sort(key=lambda hit: -hit.score)
-        return hits
-
-    def _hit(self, n, lines, asked, names, text):
-        strong = sum(self.weights[gram] for gram in asked & self.strong[n])
-        weak = sum(self.weights[gram] for gram in asked & self.weak[n])
-        known = sum(self.name_weights[name] for name in names & self.names[n])
-        wording = max([size for find, size in self.wordings[n] if re.search(find, text)], default=0)
-        cover = max([self._cover(n, set(line)) for line in lines], default=0)
-        score = strong + 0.25 * weak + 0.3 * known + 0.2 * wording
-        return Hit(self.entries[n], score, wording > 0 or (score >= 4.5 and cover >= 0.5), (cover, wording, strong, weak, known))
+        asked, text = _grams(lines), _plain(pasted)
+        about_it = not (asked | names).isdisjoint(SUBJECT)
+        fitting, nearest = [], []
+        for number, entry in enumerate(self.entries):
+            strong = sum(self.weights[gram] for gram in asked & self.strong[number])
+            weak = sum(self.weights[gram] for gram in asked & self.weak[number])
+            known = sum(self.name_weights[name] for name in names & self.names[number])
+            score = round(strong + 0.25 * weak + 0.3 * known, 6)
+            sizes = [size for find, size in self.wordings[number] if re.search(find, text)]
+            cover = max([self._cover(number, set(line)) for line in lines], default=0)
+            # The bounds are those that serve tests/reports best.
+            if sizes or score >= 2.8 and cover >= 0.65 or about_it and score >= 5 and cover >= 0.5:
+                fitting.append((-score - 0.2 * max(sizes, default=0), number, entry))
+            elif about_it and score >= 1:
+                nearest.append((-score, number, entry))
+        if fitting:
+            return [entry for _, _, entry in sorted(fitting)[:SHOWN]], True
+        return [entry for _, _, entry in sorted(nearest)[:NEAREST]], False
 
     def _cover(self, n: int, words: set[str]) -> float:
-        """The share of the words of a line that an entry has, too, weighted by their rarity."""
+        """The share of the words of a line that an entry has as well, weighted by their rarity."""
         share = sum(self.weights[word] for word in words & self.strong[n])
         share += 0.4 * sum(self.weights[word] for word in words & self.weak[n])
-        return share / sum(self.weights.get(word, 1.0) for word in words)
-
-
-def _says_something(text: str) -> bool:
-    for pattern in NOISE:
-        text = re.sub(pattern, "", text)
-    return len(text.replace("…", "")) > 12
-
-
-def _wording(text: str) -> tuple[str, int]:
-    """A regular expression for a text in which … means anything, and how much it says."""
-    parts = [re.sub(r"\bn\b", r"\\d+", re.escape(part.strip())) for part in plain(text).split("…")]
-    return ".{0,400}?".join(parts), sum(map(len, parts))
+        return share / max(2.0, sum(self.weights.get(word, 1.0) for word in words))
 
 
 def _weights(sets: list[set[str]]) -> dict[str, float]:
@@ -202,3 +219,37 @@ def _weights(sets: list[set[str]]) -> dict[str, float]:
     counts = Counter(member for members in sets for member in members)
     most = math.log(1 + len(sets))
     return {member: 1 - math.log(count) / most for member, count in counts.items()}
+
+
+def main() -> int:
+    """Print the entries that fit what is on standard input. Returns 1 if none fits."""
+    for stream in (sys.stdin, sys.stdout):
+        stream.reconfigure(encoding="utf-8", errors="replace")
+    if sys.stdin.isatty():
+        print("Paste the error, then press Ctrl+D. On Windows, press Ctrl+Z and Enter.")
+    text = sys.stdin.read()
+    index = Index([entry for page in PAGES for entry in read(page)])
+    found, fits = index.search(text)
+    if not found:
+        print("No entry fits. Paste the last lines of the traceback, or use other words.")
+    elif not fits:
+        print("No entry fits. These are the nearest:")
+    for entry in found:
+        print(f"\n{'-' * 80}\n{_shortened(entry.source, text)}")
+    return 0 if found and fits else 1
+
+
+def _shortened(source: str, pasted: str) -> str:
+    """The Markdown of an entry, with only those of its other wordings that resemble a text."""
+    words = {word for line in parse(pasted)[0] for word in line}
+    lines = []
+    for line in source.splitlines():
+        other = re.match(r"- (`+) ?(.+?) ?\1(?!`)", line)
+        own = {word for words in parse(other[2])[0] for word in words} if other else set()
+        if len(own & words) >= 0.6 * len(own):
+            lines.append(re.sub(r"</?(?:details|summary)>", "", line))
+    return re.sub(r"\n+Also seen as, not run here\n*$", "", "\n".join(lines)).strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
