@@ -4,6 +4,7 @@
 The search field of the web site (``docs/static/search.js``) finds the same entries.
 """
 
+import io
 import math
 import re
 import sys
@@ -55,6 +56,7 @@ NAMES = [
     r"\bGLOBAL \S+",
     r"[A-Za-z_]\w*(?:\.\w+)+",
 ]
+KIND = r"^[\w.]*(?:Error|Exception|Warning):? *"  # at the beginning of a wording
 NUMBERS = r"operand \d+"
 ENDING = r"(?<=\w{3})(?:ings?|ed|es|s|e|y)$"
 COMMON = re.findall(  # words that say nothing
@@ -70,15 +72,20 @@ SUBJECT = re.findall(
     "bin checkpoint ckpt deserializ load onnx pickl pt pth reload restor resum safetensor "
     "safetensors sav unpickl",
 )
+# An entry fits from this score and this share of a line on. The first pair is for any text, the
+# others for a text about the subject. They are the ones that serve tests/reports best.
+BOUNDS = [(2.5, 0.65), (1.8, 0.8), (5.0, 0.5)]
 SHOWN, NEAREST = 5, 3  # so many entries at most
 RULES = {
     "noise": NOISE,
     "phrases": PHRASES,
     "names": NAMES,
+    "kind": KIND,
     "numbers": NUMBERS,
     "ending": ENDING,
     "common": COMMON,
     "subject": SUBJECT,
+    "bounds": BOUNDS,
     "shown": SHOWN,
     "nearest": NEAREST,
 }
@@ -113,6 +120,7 @@ def _entry(source: str, heading: str) -> Entry:
     also = [text for _, text in re.findall(r"^- (`+) ?(.+?) ?\1(?!`)", rest, re.MULTILINE)]
     for line in re.findall(r"^\*\*Also asked as:\*\* (.+)$", rest, re.MULTILINE):
         also += line.split(" · ")
+    rest = re.sub(r"<details>.*</details>", "", rest, flags=re.DOTALL)
     return Entry(tuple(texts), tuple(also), f"{heading}\n{rest}", source)
 
 
@@ -153,15 +161,17 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", text).lower().strip()
 
 
-def _wording(text: str) -> tuple[str, int]:
+def _wording(text: str) -> tuple[re.Pattern[str], int]:
     """An expression for a text in which … means anything and N a number, and its length."""
-    parts = [re.escape(part.strip()) for part in _plain(text).split("…")]
-    expression = ".{0,2000}?".join(re.sub(r"\bn\b", r"\\d+", part) for part in parts)
+    whole = re.sub(KIND, "", text) or text
+    said = whole
     for pattern in NOISE:
-        text = re.sub(pattern, "", text)
-    if len(text.replace("…", "")) < 12:  # too little to mean anything inside a longer text
-        expression = rf"(?:^|\s){expression}$"
-    return expression, len(_plain(text).replace("…", ""))
+        said = re.sub(pattern, "", said, flags=re.MULTILINE)
+    length = len(said.strip().replace("…", ""))
+    short = length < 12  # too little to mean anything inside a longer text
+    parts = [re.escape(part.strip()) for part in _plain(whole if short else said).split("…")]
+    expression = ".{0,2000}?".join(re.sub(r"\bn\b", r"\\d+", part) for part in parts)
+    return re.compile(rf"(?:^|\s){expression}$" if short else expression), length
 
 
 class Index:
@@ -169,7 +179,8 @@ class Index:
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
-        self.wordings: list[list[tuple[str, int]]] = []
+        self.wholes: list[str] = []
+        self.wordings: list[list[tuple[re.Pattern[str], int]]] = []
         self.strong: list[set[str]] = []
         self.weak: list[set[str]] = []
         self.names: list[set[str]] = []
@@ -177,6 +188,7 @@ class Index:
             texts = [*entry.texts, *entry.also]
             lines, names = parse("\n".join(texts).replace("…", "\n"))
             rest, _ = parse(entry.rest)
+            self.wholes.append(_plain(" ".join(entry.texts)))
             self.wordings.append([_wording(text) for text in texts])
             self.strong.append(_grams(lines))
             self.weak.append(_grams(rest) - _grams(lines))
@@ -190,16 +202,19 @@ class Index:
         lines, names = parse(pasted)
         asked, text = _grams(lines), _plain(pasted)
         about_it = not (asked | names).isdisjoint(SUBJECT)
+        bounds = BOUNDS if about_it else BOUNDS[:1]
         fitting, nearest = [], []
         for number, entry in enumerate(self.entries):
             strong = sum(self.weights[gram] for gram in asked & self.strong[number])
             weak = sum(self.weights[gram] for gram in asked & self.weak[number])
             known = sum(self.name_weights[name] for name in names & self.names[number])
             score = round(strong + 0.25 * weak + 0.3 * known, 6)
-            sizes = [size for find, size in self.wordings[number] if re.search(find, text)]
-            cover = max([self._cover(number, set(line)) for line in lines], default=0)
-            # The bounds are those that serve tests/reports best.
-            if sizes or score >= 2.8 and cover >= 0.65 or about_it and score >= 5 and cover >= 0.5:
+            sizes = [size for find, size in self.wordings[number] if find.search(text)]
+            if text.count(" ") > 1 and text in self.wholes[number]:
+                sizes.append(len(text))
+            least = 2.0 if len(lines) > 1 else 0.0  # a short line of many says little
+            cover = max([self._cover(number, set(line), least) for line in lines], default=0)
+            if sizes or any(score >= bound and cover >= part for bound, part in bounds):
                 fitting.append((-score - 0.2 * max(sizes, default=0), number, entry))
             elif about_it and score >= 1:
                 nearest.append((-score, number, entry))
@@ -207,11 +222,11 @@ class Index:
             return [entry for _, _, entry in sorted(fitting)[:SHOWN]], True
         return [entry for _, _, entry in sorted(nearest)[:NEAREST]], False
 
-    def _cover(self, n: int, words: set[str]) -> float:
+    def _cover(self, n: int, words: set[str], least: float) -> float:
         """The share of the words of a line that an entry has as well, weighted by their rarity."""
         share = sum(self.weights[word] for word in words & self.strong[n])
         share += 0.4 * sum(self.weights[word] for word in words & self.weak[n])
-        return share / max(2.0, sum(self.weights.get(word, 1.0) for word in words))
+        return share / max(least, sum(self.weights.get(word, 1.0) for word in words))
 
 
 def _weights(sets: list[set[str]]) -> dict[str, float]:
@@ -224,7 +239,8 @@ def _weights(sets: list[set[str]]) -> dict[str, float]:
 def main() -> int:
     """Print the entries that fit what is on standard input. Returns 1 if none fits."""
     for stream in (sys.stdin, sys.stdout):
-        stream.reconfigure(encoding="utf-8", errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
     if sys.stdin.isatty():
         print("Paste the error, then press Ctrl+D. On Windows, press Ctrl+Z and Enter.")
     text = sys.stdin.read()

@@ -403,7 +403,7 @@ def test_the_copies_have_the_structure_that_grading_needs():
         assert f"mine/{path.name}" in copies
         assert f"mine/exercises/me/{path.stem}/{path.name}" in copies
     assert {"mine/errors.md", "mine/README.md"} <= copies
-    assert len(copies) == len(COPIES) == 2 * len(NOTEBOOKS) + 2
+    assert len(copies) == len(COPIES) == 2 * len(NOTEBOOKS) + 3
 
 
 def hidden_and_shown(original):

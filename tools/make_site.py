@@ -42,8 +42,19 @@ def collect() -> None:
             copy = SOURCE / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)
+    (SOURCE / "search.html").write_text(search_form(), encoding="utf-8")
     (SOURCE / "map.html").write_text(draw(ROOT / "notebooks"), encoding="utf-8")
     (SOURCE / "exercises.txt").write_text("\n".join(map(exercises, NOTEBOOKS)), encoding="utf-8")
+
+
+def search_form() -> str:
+    """A form for the front page, which opens the index of errors with what was entered."""
+    asked = f'aria-label="{WORDS["paste"]}" placeholder="{WORDS["paste"]}" required'
+    return f"""<form class="index-search" action="notebooks/errors.html" role="search">
+<textarea name="error" rows="1" spellcheck="false" {asked}></textarea>
+<button type="submit">{WORDS["search"]}</button>
+</form>
+"""
 
 
 def exercises(notebook: Path) -> str:

@@ -1,99 +1,165 @@
-/* The search field of the index of errors: paste an error, or a piece of it, and see what fits.
+/* The search field of the two indexes: paste an error or name a task, and see which entries fit.
 
-   What is pasted has names, paths and numbers in it that are not in the index. So a text is found by
-   the words that it shares with what was pasted, and by the pairs and triples of neighbouring words;
-   the rarer these are in the index, the more they count. */
+   The search is that of helpers/errors.py, function by function. A test compares what both find.
+   ENTRIES and RULES, which tools/site_extension.py takes from there, and WORDS, from
+   tools/labels.toml, are in scripts before this one. */
 
 "use strict";
-// WORDS, from tools/labels.toml, stand in a script before this one.
 
-const COLOURS = /\u001b\[[0-9;]*m/g;
-// The lines of a traceback that say where: `File "train.py", line 3, in main` and the code below it,
-// and IPython's `File ~/train.py:3, in main()`, `Cell In[1], line 3` and `----> 3 main()`.
-const FRAMES = /^ *File ".*", line \d+.*\n( {4}.*\n)*|^(File .*:\d+, in .*|Cell In.*|(-+>| +) *\d+ .*)$/gm;
+const expressions = (sources) => sources.map((source) => new RegExp(source, "gm"));
+const NOISE = expressions(RULES.noise);
+const PHRASES = expressions(RULES.phrases);
+const NAMES = expressions(RULES.names);
+const [KIND] = expressions([RULES.kind]);
+const NUMBERS = new RegExp(RULES.numbers, "g");
+const ENDING = new RegExp(RULES.ending);
+const COMMON = new Set(RULES.common);
 
-/** The words of a text, in lower case; of its numbers only those by which errors differ. */
-function words(text) {
-  const plain = text.replace(COLOURS, "").replace(FRAMES, "").toLowerCase();
-  return plain.match(/\p{L}+|(?<=(operand|errno) )\d+/gu) ?? [];
+const without = (text, expression) => text.replace(expression, " ");
+const shared = (one, other) => [...one].filter((member) => other.has(member));
+const total = (members, weights) => members.reduce((sum, member) => sum + weights.get(member), 0);
+
+/** The words of each line, and the words in names. If nothing else is left, names are words. */
+function parse(text) {
+  let lines, names;
+  for (const leaveOut of [
+    [...NOISE, ...PHRASES, ...NAMES],
+    [...NOISE, ...PHRASES],
+    [...NOISE.slice(0, 3), ...PHRASES],
+  ]) {
+    let left = text.replace(/\r/g, "");
+    names = [];
+    for (const expression of leaveOut) {
+      if (NAMES.includes(expression)) names.push(...(left.match(expression) ?? []));
+      left = without(left, expression);
+    }
+    lines = left.split("\n").map(words).filter((line) => line.length > 0);
+    if (lines.length > 0) break;
+  }
+  const inNames = names.flatMap((name) => name.toLowerCase().match(/[a-z]{2,}/g) ?? []);
+  return [lines, new Set(inNames)];
 }
 
-/** The single words, pairs and triples of a text, each once. */
-function grams(text) {
-  const all = words(text);
+function words(line) {
+  const lower = line.toLowerCase();
+  const found = (lower.match(/[a-z]{2,}/g) ?? []).filter((word) => !COMMON.has(word));
+  return [...found.map((word) => word.replace(ENDING, "")), ...(lower.match(NUMBERS) ?? [])];
+}
+
+/** The single words, pairs and triples of neighbouring words. */
+function grams(lines) {
   const found = new Set();
-  for (let size = 1; size <= 3; size++) {
-    for (let start = 0; start + size <= all.length; start++) {
-      found.add(all.slice(start, start + size).join(" "));
+  for (const line of lines) {
+    for (const size of [1, 2, 3]) {
+      for (let start = 0; start + size <= line.length; start++) {
+        found.add(line.slice(start, start + size).join(" "));
+      }
     }
   }
   return found;
 }
 
-/** Of the lines that were pasted, the share of the best one that a text has, too: 0 to 1.
-
-    Counted are pairs of neighbouring words; in a line of a few words, whose pairs have names of your
-    own in them, the words. */
-function fit(pasted, found) {
-  const shares = pasted
-    .replace(FRAMES, "")
-    .split("\n")
-    .map((line) => [words(line).length > 3 ? 2 : 1, [...grams(line)]])
-    .map(([size, all]) => all.filter((gram) => gram.split(" ").length === size))
-    .filter((all) => all.length > 0)
-    .map((all) => all.filter((gram) => found.has(gram)).length / all.length);
-  return Math.max(0, ...shares);
+/** A text in lower case, on one line, without colours, with one kind of quotation mark. */
+function plain(text) {
+  const quoted = text.replace(NOISE[0], "").replace(/[`’‘"]/g, "'");
+  return quoted.replace(/\s+/g, " ").toLowerCase().trim();
 }
 
-/** A function from what was pasted to the numbers of the texts that fit it, the best one first. */
-function makeSearch(texts) {
-  const index = texts.map(grams);
-  const seen = new Map();
-  for (const found of index) for (const gram of found) seen.set(gram, (seen.get(gram) ?? 0) + 1);
-  const weight = (gram) => Math.log((1 + texts.length) / seen.get(gram));
-  const sum = (found) => [...found].reduce((total, gram) => total + weight(gram), 0);
-  const whole = index.map(sum);
+/** An expression for a text in which … means anything and N a number, and its length. */
+function wording(text) {
+  const whole = text.replace(KIND, "") || text;
+  const said = NOISE.reduce((left, noise) => left.replace(noise, ""), whole).trim();
+  const { length } = said.replaceAll("…", "");
+  const short = length < 12; // too little to mean anything inside a longer text
+  const escaped = (part) => part.trim().replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const parts = plain(short ? whole : said).split("…").map(escaped);
+  const source = parts.map((part) => part.replace(/\bn\b/g, "\\d+")).join(".{0,2000}?");
+  return [new RegExp(short ? `(?:^|\\s)${source}$` : source), length];
+}
+
+/** How rare each member is among the sets: 1 in one of them, and near 0 in all. */
+function rarity(sets) {
+  const counts = new Map();
+  for (const set of sets) for (const member of set) counts.set(member, (counts.get(member) ?? 0) + 1);
+  const most = Math.log(1 + sets.length);
+  return new Map([...counts].map(([member, count]) => [member, 1 - Math.log(count) / most]));
+}
+
+/** A function from a text to the numbers of the entries that fit, or of the nearest ones. */
+function makeSearch(entries) {
+  const index = entries.map(({ texts, also, rest }) => {
+    const [lines, names] = parse([...texts, ...also].join("\n").replaceAll("…", "\n"));
+    const strong = grams(lines);
+    const weak = new Set([...grams(parse(rest)[0])].filter((gram) => !strong.has(gram)));
+    const whole = plain(texts.join(" "));
+    return { strong, weak, names, whole, wordings: [...texts, ...also].map(wording) };
+  });
+  const weights = rarity(index.map(({ strong, weak }) => new Set([...strong, ...weak])));
+  const nameWeights = rarity(index.map(({ names }) => names));
+
+  // The share of the words of a line that an entry has as well, weighted by their rarity.
+  function cover({ strong, weak }, line, least) {
+    const all = new Set(line);
+    const share = total(shared(all, strong), weights) + 0.4 * total(shared(all, weak), weights);
+    const whole = [...all].reduce((sum, word) => sum + (weights.get(word) ?? 1), 0);
+    return share / Math.max(least, whole);
+  }
 
   return (pasted) => {
-    const asked = [...grams(pasted)].filter((gram) => seen.has(gram));
-    const wanted = sum(asked);
-    const scored = index.map((found, number) => {
-      const shared = sum(asked.filter((gram) => found.has(gram)));
-      const unshared = 0.1 * (wanted - shared) + 0.02 * (whole[number] - shared);
-      return { number, score: shared && (shared * shared) / (shared + unshared) };
+    const [lines, names] = parse(pasted);
+    const asked = grams(lines);
+    const text = plain(pasted);
+    const aboutIt = RULES.subject.some((word) => asked.has(word) || names.has(word));
+    const bounds = aboutIt ? RULES.bounds : RULES.bounds.slice(0, 1);
+    const fitting = [];
+    const nearest = [];
+    index.forEach((entry, number) => {
+      const strong = total(shared(asked, entry.strong), weights);
+      const weak = total(shared(asked, entry.weak), weights);
+      const known = total(shared(names, entry.names), nameWeights);
+      const score = Number((strong + 0.25 * weak + 0.3 * known).toFixed(6));
+      const sizes = entry.wordings.filter(([find]) => find.test(text)).map(([, size]) => size);
+      if (text.split(" ").length > 2 && entry.whole.includes(text)) sizes.push(text.length);
+      const least = lines.length > 1 ? 2 : 0; // a short line of many says little
+      const covered = Math.max(0, ...lines.map((line) => cover(entry, line, least)));
+      if (sizes.length > 0 || bounds.some(([bound, part]) => score >= bound && covered >= part)) {
+        fitting.push([score + 0.2 * Math.max(0, ...sizes), number]);
+      } else if (aboutIt && score >= 1) {
+        nearest.push([score, number]);
+      }
     });
-    const best = Math.max(...scored.map(({ score }) => score));
-    return scored
-      .filter(({ score }) => score > 0 && score >= 0.3 * best)
-      .filter(({ number }) => fit(pasted, index[number]) >= 0.4)
-      .sort((a, b) => b.score - a.score)
-      .map(({ number }) => number);
+    const best = (found, most) =>
+      found.sort((one, other) => other[0] - one[0] || one[1] - other[1]).slice(0, most);
+    const [found, fits] = fitting.length > 0 ? [fitting, true] : [nearest, false];
+    const most = fits ? RULES.shown : RULES.nearest;
+    return { found: best(found, most).map(([, number]) => number), fits };
   };
 }
 
-function addField(entries) {
-  const text = (entry) => entry.querySelector(":scope > :first-child").textContent;
-  const search = makeSearch(entries.map(text));
+function addField(place) {
+  const search = makeSearch(ENTRIES);
   const form = document.createElement("form");
-  form.className = "error-search";
+  form.className = "index-search";
   form.role = "search";
   form.innerHTML = `
     <label for="pasted">${WORDS.paste}</label>
     <textarea id="pasted" rows="3" spellcheck="false" autocomplete="off"></textarea>
     <p role="status"></p>
-    <div class="error-results"></div>`;
+    <div class="results"></div>`;
   const [field, status, results] = ["textarea", "p", "div"].map((tag) => form.querySelector(tag));
-  const sections = [...new Set(entries.map((entry) => entry.closest("section")))];
-  document.querySelector(".without-field").replaceWith(form);
+  const boxes = document.querySelectorAll(".entry");
+  const sections = new Set([...boxes].map((entry) => entry.closest("section")));
+  place.replaceWith(form);
 
   const show = () => {
     const asked = field.value.trim() !== "";
-    const found = asked ? search(field.value).slice(0, 5) : [];
-    results.replaceChildren(...found.map((number) => entries[number].cloneNode(true)));
+    const { found, fits } = asked ? search(field.value) : { found: [], fits: false };
+    results.innerHTML = found.map((number) => ENTRIES[number].box).join("");
     sections.forEach((section) => (section.hidden = found.length > 0));
     const count = (text, number) => text.replace("{n}", number);
-    if (!asked) status.textContent = count(WORDS.texts, entries.length);
+    if (!asked) status.textContent = count(WORDS.entries, ENTRIES.length);
     else if (found.length === 0) status.textContent = WORDS.none_fits;
+    else if (!fits) status.textContent = WORDS.nearest;
     else if (found.length === 1) status.textContent = WORDS.one_fits;
     else status.textContent = count(WORDS.some_fit, found.length);
   };
@@ -104,6 +170,6 @@ function addField(entries) {
 }
 
 if (typeof document !== "undefined") {
-  const entries = [...document.querySelectorAll(".error-entry")];
-  if (entries.length > 0) addField(entries);
+  const place = document.querySelector(".without-field");
+  if (place) addField(place);
 }

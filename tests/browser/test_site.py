@@ -12,10 +12,11 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
-from test_errors import AFTER, BEFORE, ENTRIES
+from test_search import ENTRIES, INDEX, load
 
 from conftest import BUILT, Watch
 from course import NOTEBOOKS, ROOT
+from helpers import errors
 
 SITE = BUILT / "site"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
@@ -530,7 +531,7 @@ def test_a_long_output_is_cut_on_a_telephone_and_a_button_shows_it(visit):
     assert text.bounding_box()["height"] == height
 
 
-# The index of errors, with a field that finds a pasted error.
+# The two indexes, with a field that searches both.
 
 TRACEBACK = """Traceback (most recent call last):
   File "/home/ada/thesis/train.py", line 214, in <module>
@@ -540,78 +541,67 @@ TRACEBACK = """Traceback (most recent call last):
 """
 
 
-def renamed(text):
-    """The text as another program would print it, with other names and numbers."""
-    text = re.sub(r"\bLeNet\b", "UNetLarge", text)
-    text = re.sub(r"\b(conv|fc|net|layer)\d?(?=\.)", "encoder.block3", text)
-    text = re.sub(r"'[^']*\.(pt|pth|tar|safetensors)'", "'/mnt/data/ada/run 7/best.pt'", text)
-    return text if "operand" in text or "Errno" in text else re.sub(r"\d+", "1729", text)
-
-
-def pieces(text, size=8):
-    """The text in pieces of the given number of words."""
-    words = text.split()
-    return [" ".join(words[n : n + size]) for n in range(0, max(1, len(words) - size + 1), size)]
-
-
 @pytest.fixture(scope="module")
-def errors(browser, site):
+def index(browser, site):
     page = browser.new_page(viewport=WIDE)
     page.goto(f"{site}/notebooks/errors.html", wait_until="networkidle")
-
-    def found(pasted):
-        """The cells linked by the entries that are shown for a text, the best one first."""
-        page.get_by_label("Paste your error").fill(pasted)
-        links = page.locator(".error-results .error-entry")
-        return links.evaluate_all(
-            "all => all.map(entry => [...entry.querySelectorAll('a')]"
-            "    .map(link => decodeURIComponent(link.hash.slice('#cell-id='.length))))"
-        ), page.get_by_role("status").inner_text()
-
-    yield found
+    yield page
     page.close()
 
 
-ERRORS = ENTRIES[: BEFORE.count("```text")]
-TROUBLES = re.findall(r"^\*\*([^:\n]+)\*\*$", AFTER, re.MULTILINE)
+def ask(page, pasted):
+    """The texts of the entries that are shown, the best first, and what the field says."""
+    page.get_by_label("Paste your error").fill(pasted)
+    return page.locator(".results .entry").all_inner_texts(), page.get_by_role(
+        "status"
+    ).inner_text()
 
 
-@pytest.mark.parametrize("entry", ERRORS, ids=[f"{entry[1]}-{entry[4]}" for entry in ERRORS])
-def test_an_error_is_found_by_any_piece_of_it(errors, entry):
-    text, _, _, _, cell = entry
-    for pasted in (text, TRACEBACK + text, "\x1b[31m" + renamed(text) + "\x1b[0m", *pieces(text)):
-        found, _ = errors(pasted)
-        assert any(cell in links for links in found), pasted
+def test_the_field_finds_what_the_command_finds(index):
+    """docs/static/search.js does what helpers/errors.py does."""
+    texts = [report["text"] for name in ("errors", "unrelated") for report in load(f"{name}.json")]
+    texts += ["\n".join(entry.texts) for entry in ENTRIES]
+    texts += [TRACEBACK + text for text in texts[::5]]
+    there = index.evaluate("texts => texts.map(makeSearch(ENTRIES))", texts)
+    for text, shown in zip(texts, there, strict=True):
+        entries, fits = INDEX.search(text)
+        assert [ENTRIES[number] for number in shown["found"]] == entries, text
+        assert shown["fits"] == fits or not entries
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_problem_without_an_error_is_found_by_its_words(errors, trouble):
-    cell = ENTRIES[len(ERRORS) + TROUBLES.index(trouble)][4]
-    found, _ = errors(trouble.replace("`", ""))
-    assert cell in found[0]
+def test_a_pasted_error_shows_its_entries_in_place_of_the_page(index):
+    shown, said = ask(index, TRACEBACK + "_pickle.UnpicklingError: Unsupported operand 118")
+    assert "Git LFS" in shown[0] and "fit" in said
+    assert index.locator("section > .entry:visible").count() == 0
 
 
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        "hello world",
-        "ValueError: too many values to unpack (expected 2)",
-        "CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 7.79 GiB total capacity)",
-        "RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x784 and 100x10)",
-    ],
-)
-def test_an_error_without_an_entry_is_not_found(errors, foreign):
-    found, said = errors(foreign)
-    assert found == [] and said.startswith("None of the texts here fits.")
+def test_a_task_is_found_on_the_page_of_errors(index):
+    shown, _ = ask(index, "average the weights of several checkpoints")
+    assert "torch.stack" in shown[0]
 
 
-def test_an_empty_field_shows_all_errors(errors, visit):
-    found, said = errors("")
-    assert found == [] and said == f"{len(ENTRIES)} texts are here."
-    assert visit("notebooks/errors.html").locator(".error-entry:visible").count() == len(ENTRIES)
+def test_an_error_without_an_entry_is_not_found(index):
+    shown, said = ask(index, "ValueError: too many values to unpack (expected 2)")
+    assert shown == [] and said.startswith("No entry fits.")
 
 
-def test_a_link_can_carry_the_error(visit):
-    page = visit("notebooks/errors.html?error=Unsupported%20operand%20118")
-    assert page.get_by_label("Paste your error").input_value() == "Unsupported operand 118"
-    assert "Git LFS" in page.locator(".error-entry:visible").first.inner_text()
+def test_the_nearest_entries_are_shown_as_such(index):
+    shown, said = ask(index, "my checkpoint behaves in an odd way since the holidays")
+    assert shown and said == "No entry fits. These are the nearest:"
+
+
+def test_an_empty_field_shows_the_whole_page(index, visit):
+    shown, said = ask(index, "")
+    assert shown == [] and said == f"{len(ENTRIES)} errors and tasks are in the indexes."
+    for name in ("errors", "tasks"):
+        entries = errors.read(ROOT / f"notebooks/{name}.md")
+        assert visit(f"notebooks/{name}.html").locator(".entry:visible").count() == len(entries)
+
+
+def test_the_front_page_asks_too(visit):
+    page = visit()
+    page.get_by_label("Paste your error").fill(TRACEBACK + "Unsupported operand 118")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.wait_for_url("**/errors.html?*")
+    assert page.get_by_label("Paste your error").input_value().startswith("Traceback")
+    assert "Git LFS" in page.locator(".results .entry").first.inner_text()
