@@ -39,6 +39,22 @@ NEEDED = (  # the most frequent searches on this subject
     "ReadError: invalid header",
     "unexpected keyword argument 'weights_only'",
     "does not learn any more",
+    "invalid load key",
+    "'collections.OrderedDict' object has no attribute 'eval'",
+    "runs out of GPU memory",
+    "found at least two devices",
+    "header too large",
+    "No space left on device",
+    "Can't pickle local object",
+    "No module named 'sklearn.decomposition.pca'",
+    "cannot instantiate",
+    "Read-only file system",
+    '"epoch", "model_state_dict"',
+    "TorchVersion",
+    "maximum supported version for reading",
+    '"lm_head.weight"',
+    "ema_",
+    "scheduler state was not saved",
 )
 
 
@@ -87,6 +103,17 @@ def test_each_text_has_one_link_one_cause_and_one_fix():
         assert PAGE.count(mark) == texts
 
 
+def test_other_wordings_are_marked_as_not_run():
+    blocks = re.findall(r"<details>(.+?)</details>", PAGE, re.DOTALL)
+    assert len(blocks) == PAGE.count("<details>") > 60
+    assert PAGE.count(f"**{WORDS['also_seen_as']}") == 0  # they would be taken for an output
+    for block in blocks:
+        summary, _, *lines, _, _ = block.split("\n")
+        assert summary == f"<summary>{WORDS['also_seen_as']}, not run here</summary>"
+        for line in lines:
+            assert re.match(r"- (`+) ?\S.*\1(: .+)?$", line), line
+
+
 @pytest.mark.parametrize("needed", NEEDED)
 def test_the_most_frequent_searches_have_an_entry(needed):
     assert needed in PAGE
@@ -98,7 +125,7 @@ def test_a_notebook_without_the_course_is_explained(tmp_path):
     first = next(cell for cell in cells if cell.cell_type == "code")
     isolated = [sys.executable, "-I", "-S", "-c", first.source]  # without installed packages
     done = subprocess.run(isolated, cwd=tmp_path, capture_output=True, encoding="utf-8")
-    assert f"`{done.stderr.splitlines()[-1]}`" in PAGE
+    assert f"\n{done.stderr.splitlines()[-1]}\n" in PAGE
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
