@@ -135,6 +135,25 @@ def kind_of(path):
     return "safetensors" if is_whole and start[8 : 8 + length].startswith(b"{") else "other"
 
 
+# %% kind-of: looks for a web page in the first bytes only
+# gets 1 of 3: a web page after 1,000 spaces: expected 'web page', got 'other'
+def kind_of(path):
+    start = Path(path).read_bytes()[:512]
+    if start.startswith(b"PK\x03\x04"):
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+            is_saved = any(re.fullmatch("[^/]+/data[.]pkl", name) for name in archive.namelist())
+            return "torch zip" if is_saved else "other"
+    if start.startswith(pickle.dumps(torch.serialization.MAGIC_NUMBER, 2)):
+        return "torch legacy"
+    if start.startswith(b"version https://git-lfs.github.com/spec/"):
+        return "git lfs pointer"
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "web page"
+    length = int.from_bytes(start[:8], "little")
+    is_whole = 8 + length <= Path(path).stat().st_size
+    return "safetensors" if is_whole and start[8 : 8 + length].startswith(b"{") else "other"
+
+
 # %% missing-parts: asks only whether each file exists
 # gets 0 of 3: lacks its last number, and model-00003-of-00003.safetensors is missing: expected
 def missing_parts(folder):
@@ -266,8 +285,10 @@ def load_plain(path):
 # gets 1 of 4: so that its code was run
 class Unpickler(pickle.Unpickler):
     def find_class(self, module, name):
-        paths = {"PosixPath": PurePosixPath, "WindowsPath": PureWindowsPath}
-        return paths.get(name) or super().find_class(module, name)
+        if module.startswith("pathlib"):
+            pure = PurePosixPath if name == "PosixPath" else PureWindowsPath
+            return lambda *parts: pure(*parts).as_posix()
+        return super().find_class(module, name)
 
 
 def load_plain(path):
@@ -276,10 +297,7 @@ def load_plain(path):
 
 
 def plain(value):
-    if isinstance(value, PurePath):
-        return value.as_posix()
-    if isinstance(value, argparse.Namespace):
-        return plain(vars(value))
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
@@ -295,8 +313,8 @@ def load_plain(path):
     for name in set(names) - {"collections.defaultdict"}:
         module, _, attribute = name.rpartition(".")
         if module.startswith("pathlib"):
-            is_posix = attribute == "PosixPath"
-            allowed.append((PurePosixPath if is_posix else PureWindowsPath, name))
+            pure = PurePosixPath if attribute == "PosixPath" else PureWindowsPath
+            allowed.append((lambda *parts, pure=pure: pure(*parts).as_posix(), name))
         else:
             allowed.append((getattr(importlib.import_module(module), attribute), name))
     with torch.serialization.safe_globals(allowed):
@@ -304,32 +322,26 @@ def load_plain(path):
 
 
 def plain(value):
-    if isinstance(value, PurePath):
-        return value.as_posix()
-    if isinstance(value, argparse.Namespace):
-        return plain(vars(value))
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
 # %% load-plain: allows the names for the rest of the process
-# gets 1 of 4: torch.load should still refuse a Namespace
+# gets 0 of 4: a path of Linux, one of Windows, and a history: after the call, torch.load should not
 def load_plain(path):
     allowed = [argparse.Namespace, int, float, list, dict]
     allowed.append((lambda factory=None: {}, "collections.defaultdict"))
     for module in ("pathlib", "pathlib._local"):
-        allowed.append((PurePosixPath, f"{module}.PosixPath"))
-        allowed.append((PureWindowsPath, f"{module}.WindowsPath"))
+        allowed.append((lambda *parts: PurePosixPath(*parts).as_posix(), f"{module}.PosixPath"))
+        allowed.append((lambda *parts: PureWindowsPath(*parts).as_posix(), f"{module}.WindowsPath"))
     torch.serialization.add_safe_globals(allowed)
     return plain(torch.load(path))
 
 
 def plain(value):
-    if isinstance(value, PurePath):
-        return value.as_posix()
-    if isinstance(value, argparse.Namespace):
-        return plain(vars(value))
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
@@ -371,3 +383,131 @@ def load_plain(path):
         key: vars(value) if isinstance(value, argparse.Namespace) else value
         for key, value in loaded.items()
     }
+
+
+# %% load-plain: leaves the paths and defaultdict allowed
+# gets 0 of 4: a path of Linux, one of Windows, and a history: after the call, torch.load should not
+def load_plain(path):
+    allowed = []
+    allowed.append((lambda factory=None: {}, "collections.defaultdict"))
+    for module in ("pathlib", "pathlib._local"):
+        allowed.append((lambda *parts: PurePosixPath(*parts).as_posix(), f"{module}.PosixPath"))
+        allowed.append((lambda *parts: PureWindowsPath(*parts).as_posix(), f"{module}.WindowsPath"))
+    torch.serialization.add_safe_globals(allowed)
+    with torch.serialization.safe_globals([argparse.Namespace, int, float, list, dict]):
+        return plain(torch.load(path))
+
+
+def plain(value):
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+# %% load-plain: allows the names when it is defined
+# gets 1 of 4: after the calls of load_plain, torch.load should still refuse 'a WindowsPath'
+allowed = []
+for module in ("pathlib", "pathlib._local"):
+    allowed.append((lambda *parts: PurePosixPath(*parts).as_posix(), f"{module}.PosixPath"))
+    allowed.append((lambda *parts: PureWindowsPath(*parts).as_posix(), f"{module}.WindowsPath"))
+torch.serialization.add_safe_globals(allowed)
+
+
+def load_plain(path):
+    allowed = [argparse.Namespace, int, float, list, dict]
+    allowed.append((lambda factory=None: {}, "collections.defaultdict"))
+    with torch.serialization.safe_globals(allowed):
+        return plain(torch.load(path))
+
+
+def plain(value):
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+# %% load-plain: removes the names only if the file can be loaded
+# gets 1 of 4: a call of os.mkdir beside a Namespace: after the call, torch.load should not
+def load_plain(path):
+    before = torch.serialization.get_safe_globals()
+    allowed = [argparse.Namespace, int, float, list, dict]
+    allowed.append((lambda factory=None: {}, "collections.defaultdict"))
+    for module in ("pathlib", "pathlib._local"):
+        allowed.append((lambda *parts: PurePosixPath(*parts).as_posix(), f"{module}.PosixPath"))
+        allowed.append((lambda *parts: PureWindowsPath(*parts).as_posix(), f"{module}.WindowsPath"))
+    torch.serialization.add_safe_globals(allowed)
+    loaded = torch.load(path)
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
+    return plain(loaded)
+
+
+def plain(value):
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+# %% load-plain: removes all names that were allowed
+# gets 1 of 4: if torch.load allows a Fraction before the call, it should do so afterwards
+def load_plain(path):
+    allowed = [argparse.Namespace, int, float, list, dict]
+    allowed.append((lambda factory=None: {}, "collections.defaultdict"))
+    for module in ("pathlib", "pathlib._local"):
+        allowed.append((lambda *parts: PurePosixPath(*parts).as_posix(), f"{module}.PosixPath"))
+        allowed.append((lambda *parts: PureWindowsPath(*parts).as_posix(), f"{module}.WindowsPath"))
+    torch.serialization.add_safe_globals(allowed)
+    try:
+        return plain(torch.load(path))
+    finally:
+        torch.serialization.clear_safe_globals()
+
+
+def plain(value):
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+# %% load-plain: keeps an OrderedDict and a Counter
+# gets 1 of 4: an OrderedDict: expected
+def load_plain(path):
+    allowed = [argparse.Namespace, int, float, list, dict]
+    allowed.append((lambda factory=None: {}, "collections.defaultdict"))
+    for module in ("pathlib", "pathlib._local"):
+        allowed.append((lambda *parts: PurePosixPath(*parts).as_posix(), f"{module}.PosixPath"))
+        allowed.append((lambda *parts: PureWindowsPath(*parts).as_posix(), f"{module}.WindowsPath"))
+    with torch.serialization.safe_globals(allowed):
+        return plain(torch.load(path))
+
+
+def plain(value):
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
+    if isinstance(value, dict):
+        return type(value)((key, plain(item)) for key, item in value.items())
+    return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+# %% load-plain: does not convert keys
+# gets 1 of 4: a path as a key: expected
+def load_plain(path):
+    allowed = [argparse.Namespace, int, float, list, dict]
+    allowed.append((lambda factory=None: {}, "collections.defaultdict"))
+    for module in ("pathlib", "pathlib._local"):
+        allowed.append((PurePosixPath, f"{module}.PosixPath"))
+        allowed.append((PureWindowsPath, f"{module}.WindowsPath"))
+    with torch.serialization.safe_globals(allowed):
+        return plain(torch.load(path))
+
+
+def plain(value):
+    if isinstance(value, PurePosixPath | PureWindowsPath):
+        return value.as_posix()
+    value = vars(value) if isinstance(value, argparse.Namespace) else value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value

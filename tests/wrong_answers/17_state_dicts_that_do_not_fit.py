@@ -46,38 +46,50 @@ def dicts(loaded):
 # %% state-for: looks for the end of a name without its dot
 # gets 1 of 4: a prefix without a dot: expected a ValueError
 def state_for(model, loaded):
-    names, tensors = list(model.state_dict()), dict(flat(loaded))
-    fits = Counter(k.removesuffix(n) for k in tensors for n in names if k.endswith(n))
-    complete = [prefix for prefix, count in fits.items() if count == len(names)]
-    if len(complete) == 1:
-        return {name: tensors[complete[0] + name] for name in names}
-    best = max(fits, key=fits.get, default="")
-    raise ValueError(f"Missing: {[name for name in names if best + name not in tensors]}")
-
-
-def flat(loaded, path=""):
-    for key, value in loaded.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{path}{key}.")
-        elif isinstance(value, torch.Tensor):
-            yield f"{path}{key}", value
+    names, fits = list(model.state_dict()), []
+    for values in (loaded, *loaded.values()):
+        keys = [str(key) for key in values] if isinstance(values, dict) else []
+        for prefix in {key.removesuffix(name) for key in keys for name in names}:
+            found = {name: values.get(prefix + name) for name in names}
+            fits.append({n: t for n, t in found.items() if isinstance(t, torch.Tensor)})
+    complete = [fit for fit in fits if len(fit) == len(names)]
+    if len(complete) > 1:
+        raise ValueError(f"{len(complete)} fit")
+    if not complete:
+        best = max(fits, key=len, default={})
+        raise ValueError(f"Missing: {[name for name in names if name not in best]}")
+    return complete[0]
 
 
 # %% state-for: finds each name separately
-# gets 1 of 4: names that only end like those of the model: expected body.weight to be
+# gets 0 of 4: two state dicts: expected a ValueError
 def state_for(model, loaded):
-    tensors = dict(flat(loaded))
     found = {}
-    for name in model.state_dict():
-        for key, tensor in tensors.items():
-            if f".{key}".endswith(f".{name}"):
-                found.setdefault(name, tensor)
+    for values in (loaded, *loaded.values()):
+        for key, tensor in values.items() if isinstance(values, dict) else ():
+            for name in model.state_dict():
+                if f".{key}".endswith(f".{name}") and isinstance(tensor, torch.Tensor):
+                    found.setdefault(name, tensor)
     missing = [name for name in model.state_dict() if name not in found]
     if missing:
         raise ValueError(f"Missing: {missing}")
     return found
 
 
+# %% state-for: joins the keys of dicts inside each other
+# gets 1 of 4: a dict with the key model.body: expected body.weight to be
+def state_for(model, loaded):
+    names, tensors = list(model.state_dict()), dict(flat(loaded))
+    ends = [(key, name) for key in tensors for name in names if f".{key}".endswith(f".{name}")]
+    fits = [key.removesuffix(name) for key, name in ends]
+    complete = [prefix for prefix in set(fits) if fits.count(prefix) == len(names)]
+    if len(complete) == 1:
+        return {name: tensors[complete[0] + name] for name in names}
+    best = max(fits, key=fits.count, default="")
+    missing = [name for name in names if best + name not in tensors]
+    raise ValueError(f"Missing: {missing}. {len(complete)} prefixes fit.")
+
+
 def flat(loaded, path=""):
     for key, value in loaded.items():
         if isinstance(value, dict):
@@ -86,62 +98,114 @@ def flat(loaded, path=""):
             yield f"{path}{key}", value
 
 
-# %% state-for: looks one level deep
-# gets 1 of 4: a state dict inside two dicts: it raised ValueError
+# %% state-for: accepts names that are split over several dicts
+# gets 1 of 4: a dict for each layer: expected a ValueError
 def state_for(model, loaded):
-    names = list(model.state_dict())
-    found = []
-    missing = names
-    for tensors in [loaded, *(value for value in loaded.values() if isinstance(value, dict))]:
-        fits = Counter(
-            str(k).removesuffix(n) for k in tensors for n in names if f".{k}".endswith(f".{n}")
-        )
-        found += [(tensors, prefix) for prefix in fits if fits[prefix] == len(names)]
-        for prefix in fits:
-            missing = min(missing, [n for n in names if prefix + n not in tensors], key=len)
-    if len(found) != 1:
-        raise ValueError(f"Missing: {missing}")
-    tensors, prefix = found[0]
-    return {name: tensors[prefix + name] for name in names}
+    names, tensors = list(model.state_dict()), {}
+    for path, tensor in flat(loaded):
+        tensors.setdefault(path, tensor)
+    ends = [(key, name) for key in tensors for name in names if f".{key}".endswith(f".{name}")]
+    fits = [key.removesuffix(name) for key, name in ends]
+    complete = [prefix for prefix in set(fits) if fits.count(prefix) == len(names)]
+    if len(complete) == 1:
+        return {name: tensors[complete[0] + name] for name in names}
+    best = max(fits, key=fits.count, default="")
+    missing = [name for name in names if best + name not in tensors]
+    raise ValueError(f"Missing: {missing}. {len(complete)} prefixes fit.")
+
+
+def flat(loaded, path=""):
+    for key, value in loaded.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{path}{key}.")
+        elif isinstance(value, torch.Tensor):
+            yield f"{path}{key}", value
 
 
 # %% state-for: lists all names of the model as missing
 # gets 1 of 4: and of the names of the model it lists ['body.weight', 'body.bias'
 def state_for(model, loaded):
-    names, tensors = list(model.state_dict()), dict(flat(loaded))
-    fits = Counter(k.removesuffix(n) for k in tensors for n in names if f".{k}".endswith(f".{n}"))
-    complete = [prefix for prefix, count in fits.items() if count == len(names)]
-    if len(complete) == 1:
-        return {name: tensors[complete[0] + name] for name in names}
-    raise ValueError(f"Expected {names}, found {list(tensors)}")
-
-
-def flat(loaded, path=""):
-    for key, value in loaded.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{path}{key}.")
-        elif isinstance(value, torch.Tensor):
-            yield f"{path}{key}", value
+    names, complete = list(model.state_dict()), []
+    for values in (loaded, *loaded.values()):
+        keys = [str(key) for key in values] if isinstance(values, dict) else []
+        for key in keys:
+            if f".{key}".endswith(f".{names[0]}"):
+                found = {name: values.get(key.removesuffix(names[0]) + name) for name in names}
+                if all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+                    complete.append(found)
+    if len(complete) != 1:
+        raise ValueError(f"Expected one dict with {names}, found {len(complete)}")
+    return complete[0]
 
 
 # %% state-for: takes the first of several sets
-# gets 1 of 4: raw and averaged weights in one dict: expected a ValueError
+# gets 0 of 4: two state dicts: expected a ValueError
 def state_for(model, loaded):
-    names, tensors = list(model.state_dict()), dict(flat(loaded))
-    fits = Counter(k.removesuffix(n) for k in tensors for n in names if f".{k}".endswith(f".{n}"))
-    prefix = max(fits, key=fits.get, default="")
-    missing = [name for name in names if prefix + name not in tensors]
+    names, best = list(model.state_dict()), {}
+    for values in (loaded, *loaded.values()):
+        keys = [str(key) for key in values] if isinstance(values, dict) else []
+        for prefix in {k.removesuffix(n) for k in keys for n in names if f".{k}".endswith(f".{n}")}:
+            found = {name: values.get(prefix + name) for name in names}
+            fit = {name: tensor for name, tensor in found.items() if tensor is not None}
+            best = max(best, fit, key=len)
+    missing = [name for name in names if name not in best]
     if missing:
         raise ValueError(f"Missing: {missing}")
-    return {name: tensors[prefix + name] for name in names}
+    return best
 
 
-def flat(loaded, path=""):
-    for key, value in loaded.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{path}{key}.")
-        elif isinstance(value, torch.Tensor):
-            yield f"{path}{key}", value
+# %% state-for: does not say how many dicts fit
+# gets 0 of 4: if two state dicts fit, the message should contain 2; it is 'x'
+def state_for(model, loaded):
+    names, fits = list(model.state_dict()), []
+    for values in (loaded, *loaded.values()):
+        keys = [str(key) for key in values] if isinstance(values, dict) else []
+        for prefix in {k.removesuffix(n) for k in keys for n in names if f".{k}".endswith(f".{n}")}:
+            found = {name: values.get(prefix + name) for name in names}
+            fits.append({n: t for n, t in found.items() if isinstance(t, torch.Tensor)})
+    complete = [fit for fit in fits if len(fit) == len(names)]
+    if len(complete) > 1:
+        raise ValueError("x")
+    if not complete:
+        best = max(fits, key=len, default={})
+        raise ValueError(f"Missing: {[name for name in names if name not in best]}")
+    return complete[0]
+
+
+# %% state-for: says 2, however many dicts fit
+# gets 1 of 4: three sets of weights: the message should contain 3
+def state_for(model, loaded):
+    names, fits = list(model.state_dict()), []
+    for values in (loaded, *loaded.values()):
+        keys = [str(key) for key in values] if isinstance(values, dict) else []
+        for prefix in {k.removesuffix(n) for k in keys for n in names if f".{k}".endswith(f".{n}")}:
+            found = {name: values.get(prefix + name) for name in names}
+            fits.append({n: t for n, t in found.items() if isinstance(t, torch.Tensor)})
+    complete = [fit for fit in fits if len(fit) == len(names)]
+    if len(complete) > 1:
+        raise ValueError("2 dicts fit")
+    if not complete:
+        best = max(fits, key=len, default={})
+        raise ValueError(f"Missing: {[name for name in names if name not in best]}")
+    return complete[0]
+
+
+# %% state-for: takes numbers for tensors
+# gets 1 of 4: settings with the names of the tensors: it raised ValueError
+def state_for(model, loaded):
+    names, fits = list(model.state_dict()), []
+    for values in (loaded, *loaded.values()):
+        keys = [str(key) for key in values] if isinstance(values, dict) else []
+        for prefix in {k.removesuffix(n) for k in keys for n in names if f".{k}".endswith(f".{n}")}:
+            found = {name: values.get(prefix + name) for name in names}
+            fits.append({name: value for name, value in found.items() if value is not None})
+    complete = [fit for fit in fits if len(fit) == len(names)]
+    if len(complete) > 1:
+        raise ValueError(f"{len(complete)} fit")
+    if not complete:
+        best = max(fits, key=len, default={})
+        raise ValueError(f"Missing: {[name for name in names if name not in best]}")
+    return complete[0]
 
 
 # %% unsaved: looks only at the attributes of the model itself
@@ -260,6 +324,26 @@ def unsaved(model):
     return sorted(found)
 
 
+# %% unsaved: lists layers that are not in a list
+# gets 1 of 3: a layer and a parameter outside a list: expected [], got ['scale', 'teacher']
+def unsaved(model):
+    saved = {id(part) for part in (*model.modules(), *model.parameters())}
+
+    def has_unsaved(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            return any(map(has_unsaved, value))
+        return isinstance(value, nn.Module | nn.Parameter) and id(value) not in saved
+
+    found = []
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if has_unsaved(value):
+                found.append(f"{path}.{name}".removeprefix("."))
+    return sorted(found)
+
+
 # %% resume-schedule: loads what is there
 # gets 0 of 3: the scheduler's state is missing: expected the learning rates
 def resume_schedule(optimizer, scheduler, saved):
@@ -334,3 +418,25 @@ def resume_schedule(optimizer, scheduler, saved):
     for _ in range(saved["epoch"]):
         optimizer.step()
         scheduler.step()
+
+
+# %% resume-schedule: replays the epochs, and ignores the scheduler's state
+# gets 1 of 3: StepLR with a new gamma, complete epochs: 1, missing: []: expected the learning
+def resume_schedule(optimizer, scheduler, saved):
+    for _ in range(saved["epoch"]):
+        optimizer.step()
+        scheduler.step()
+    if saved["optimizer"] is not None:
+        optimizer.load_state_dict(saved["optimizer"])
+
+
+# %% resume-schedule: relies on the replayed rate if the optimizer's state is missing
+# gets 1 of 3: StepLR with a new gamma, complete epochs: 5, missing: ['optimizer']: expected
+def resume_schedule(optimizer, scheduler, saved):
+    for _ in range(saved["epoch"]):
+        optimizer.step()
+        scheduler.step()
+    if saved["scheduler"] is not None:
+        scheduler.load_state_dict(saved["scheduler"])
+    if saved["optimizer"] is not None:
+        optimizer.load_state_dict(saved["optimizer"])
