@@ -10,5 +10,6 @@ processes     a script in a separate process, or in several
 inspection    identify a file, check it, and find the lines that load it
 formats       the kinds of file that inspection recognises
 pickles       what a pickle holds and asks for, read without executing it
+errors        find the entries of the two indexes that fit an error or a task
 devices       files that were saved on a GPU, or look as if they were
 """

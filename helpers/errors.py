@@ -4,6 +4,9 @@
 The search field of the web site (``docs/static/search.js``) finds the same entries.
 """
 
+import argparse
+import codecs
+import contextlib
 import io
 import math
 import re
@@ -28,7 +31,7 @@ NOISE = [
     r"Please file an issue with the following so that we can make.*?use case:",
     r"WeightsUnpickler error:",
     r"Check the documentation of torch\.load.*$",
-    r"Please use `?torch\.serialization\.add_safe_globals.*$",
+    r"was not an allowed global by default.*$",
     r"This is an internal miniz error.*$",
     r"If you are seeing this error, there is a high likelihood.*$",
     r"Error\(s\) in loading state_dict for \w+:",
@@ -37,7 +40,7 @@ NOISE = [
 ]
 # These occur in unrelated errors too. An entry with such a text is found by the whole wording.
 PHRASES = [
-    r"object has no attribute|No module named|No such file or directory|object is not callable",
+    r"object has no attribute|No module named|No such file or directory|object is not \w+",
     r"got an unexpected keyword argument|missing \d+ required positional arguments?:",
     r"The size of tensor a .* must match the size of tensor b .* at non-singleton dimension",
     r"CUDA out of memory\. Tried to allocate.*$|expected scalar type \w+ but found \w+",
@@ -54,10 +57,11 @@ NAMES = [
     r"`[^`\n]*`",
     r"(?:[A-Za-z]:)?[~.]*(?:[\\/][\w.~@+-]+){2,}",
     r"\bGLOBAL \S+",
-    r"[A-Za-z_]\w*(?:\.\w+)+",
+    r"(?<!\w)[A-Za-z_]\w*(?:\.\w+)+",
 ]
 KIND = r"^[\w.]*(?:Error|Exception|Warning):? *"  # at the beginning of a wording
 NUMBERS = r"operand \d+"
+ENDINGS_OF_FILES = r"\.(?:pth|ckpt|bin|tar|pkl|tmp|pt)\b"
 ENDING = r"(?<=\w{3})(?:ings?|ed|es|s|e|y)$"
 COMMON = re.findall(  # words that say nothing
     r"\w+",
@@ -66,16 +70,18 @@ COMMON = re.findall(  # words that say nothing
     "this to too up was we were what when where which while why will with would you your after "
     "before only other same all any again just file error line please make sure use used using",
 )
-# A text about saving and loading has one of these, as the stem of a word or in a name.
+# A text about saving and loading has one of these, as stems of its words or in a name.
 SUBJECT = re.findall(
-    r"\w+",
-    "bin checkpoint ckpt deserializ load onnx pickl pt pth reload restor resum safetensor "
-    "safetensors sav unpickl",
+    r"[a-z ]+",
+    "bin,checkpoint,ckpt,deserializ,load adapter,load checkpoint,load model,load optimizer,"
+    "load pretrain,load stat,load train,load weight,onnx,pickl,pt,pth,reload,restor,resum,"
+    "safetensor,safetensors,sav,torch load,unpickl",
 )
 # An entry fits from this score and this share of a line on. The first pair is for any text, the
 # others for a text about the subject. They are the ones that serve tests/reports best.
 BOUNDS = [(2.5, 0.65), (1.8, 0.8), (5.0, 0.5)]
 SHOWN, NEAREST = 5, 3  # so many entries at most
+LONGEST = 20_000  # characters of what was pasted
 RULES = {
     "noise": NOISE,
     "phrases": PHRASES,
@@ -88,6 +94,8 @@ RULES = {
     "bounds": BOUNDS,
     "shown": SHOWN,
     "nearest": NEAREST,
+    "longest": LONGEST,
+    "endings": ENDINGS_OF_FILES,
 }
 
 
@@ -156,8 +164,9 @@ def _grams(lines: list[list[str]]) -> set[str]:
 
 
 def _plain(text: str) -> str:
-    """A text in lower case, on one line, without colours, with one kind of quotation mark."""
+    """A text in lower case, on one line, with one kind of quotation mark, and of file ending."""
     text = re.sub(r"[`’‘\"]", "'", re.sub(NOISE[0], "", text))
+    text = re.sub(ENDINGS_OF_FILES, ".pt", text)
     return re.sub(r"\s+", " ", text).lower().strip()
 
 
@@ -170,6 +179,10 @@ def _wording(text: str) -> tuple[re.Pattern[str], int]:
     length = len(said.strip().replace("…", ""))
     short = length < 12  # too little to mean anything inside a longer text
     parts = [re.escape(part.strip()) for part in _plain(whole if short else said).split("…")]
+    while len(parts) > 1 and not parts[0]:  # otherwise the search begins at every position
+        parts = parts[1:]
+    while len(parts) > 1 and not parts[-1]:
+        parts = parts[:-1]
     expression = ".{0,2000}?".join(re.sub(r"\bn\b", r"\\d+", part) for part in parts)
     return re.compile(rf"(?:^|\s){expression}$" if short else expression), length
 
@@ -186,7 +199,9 @@ class Index:
         self.names: list[set[str]] = []
         for entry in entries:
             texts = [*entry.texts, *entry.also]
-            lines, names = parse("\n".join(texts).replace("…", "\n"))
+            # A wording with " … " is one with its context: its words alone mean nothing.
+            alone = [text.replace("…", "\n") for text in texts if " … " not in text]
+            lines, names = parse("\n".join(alone))
             rest, _ = parse(entry.rest)
             self.wholes.append(_plain(" ".join(entry.texts)))
             self.wordings.append([_wording(text) for text in texts])
@@ -199,6 +214,7 @@ class Index:
 
     def search(self, pasted: str) -> tuple[list[Entry], bool]:
         """The entries that fit, the best first, and True; or the nearest ones, and False."""
+        pasted = pasted[-LONGEST:]  # a traceback ends with the error
         lines, names = parse(pasted)
         asked, text = _grams(lines), _plain(pasted)
         about_it = not (asked | names).isdisjoint(SUBJECT)
@@ -237,34 +253,44 @@ def _weights(sets: list[set[str]]) -> dict[str, float]:
 
 
 def main() -> int:
-    """Print the entries that fit what is on standard input. Returns 1 if none fits."""
-    for stream in (sys.stdin, sys.stdout):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    if sys.stdin.isatty():
+    """Print the entries that fit an error. Returns 1 if none fits."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.errors", description=__doc__)
+    parser.add_argument("file", nargs="?", help="a file with the error; otherwise standard input")
+    file = parser.parse_args().file
+    if not file and sys.stdin.isatty():
         print("Paste the error, then press Ctrl+D. On Windows, press Ctrl+Z and Enter.")
-    text = sys.stdin.read()
+    content = Path(file).read_bytes() if file else sys.stdin.buffer.read()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell writes
+    text = content.decode("utf-16" if utf16 else "utf-8", errors="replace")
     index = Index([entry for page in PAGES for entry in read(page)])
     found, fits = index.search(text)
+    parts = [] if found and fits else ["No entry fits. These are the nearest:"]
     if not found:
-        print("No entry fits. Paste the last lines of the traceback, or use other words.")
-    elif not fits:
-        print("No entry fits. These are the nearest:")
-    for entry in found:
-        print(f"\n{'-' * 80}\n{_shortened(entry.source, text)}")
+        parts = ["No entry fits. Paste the last lines of the traceback, or use other words."]
+    parts += [f"{'-' * 80}\n{_shortened(entry.source, text)}" for entry in found]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a code page of Windows lacks some characters
+        sys.stdout.reconfigure(errors="replace")
+    with contextlib.suppress(BrokenPipeError):  # of a reader such as `head`
+        print("\n\n".join(parts), flush=True)
     return 0 if found and fits else 1
 
 
 def _shortened(source: str, pasted: str) -> str:
     """The Markdown of an entry, with only those of its other wordings that resemble a text."""
-    words = {word for line in parse(pasted)[0] for word in line}
+    there = _said(pasted[-LONGEST:])
     lines = []
     for line in source.splitlines():
         other = re.match(r"- (`+) ?(.+?) ?\1(?!`)", line)
-        own = {word for words in parse(other[2])[0] for word in words} if other else set()
-        if len(own & words) >= 0.6 * len(own):
+        said = _said(other[2]) if other else set()
+        if len(said & there) >= 0.6 * len(said):
             lines.append(re.sub(r"</?(?:details|summary)>", "", line))
     return re.sub(r"\n+Also seen as, not run here\n*$", "", "\n".join(lines)).strip()
+
+
+def _said(text: str) -> set[str]:
+    """The words of a text, also those in names."""
+    lines, names = parse(text)
+    return {word for line in lines for word in line} | names
 
 
 if __name__ == "__main__":

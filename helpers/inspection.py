@@ -5,18 +5,15 @@ Nothing in the file is executed. On the command line: ``python -m helpers.inspec
 
 import argparse
 import difflib
-import errno
 import glob
 import io
 import itertools
-import json
 import os
 import re
 import shlex
 import stat
 import sys
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +35,7 @@ class Report:
     Attributes:
         path: The path that was given.
         kind: What the file is.
-        size: Its size in bytes. That of a folder is the size of its files.
+        size: Its size in bytes, 0 for a folder.
         intact: Whether it is whole. None if nothing in the file tells.
         details: What was checked, what the file holds and what it needs.
         advice: What to do.
@@ -57,14 +54,10 @@ class Report:
     loads: bool = False
     records: dict[str, int] = field(default_factory=dict)
 
-    def blank(self) -> "Report":
-        """A new report for the same path."""
-        return Report(self.path, size=self.size)
-
     def take(self, row: dict[str, Any]) -> None:
         """Take the kind and the next step from a row of ``files/kinds.toml``."""
         self.kind, self.advice = row["kind"], row.get("advice", "Load it:")
-        self.lines, self.loads = list(row.get("lines", [])), row.get("loads", False)
+        self.lines, self.loads = list(row.get("lines", [])), row.get("loads", "advice" not in row)
 
     def damaged(self, found: str, advice: str = "", mark: str = "damaged") -> None:
         """Report damage: what was found, what to do, and a word after the kind."""
@@ -77,10 +70,8 @@ class Report:
 
     def __str__(self) -> str:
         name = self.path.name or str(self.path)
-        parts = [f"{name} is {self.kind}.", *self.details, self.advice]
-        parts = [_printable(part) for part in parts]
-        parts = [part if len(part) <= 4 * _WIDTH else f"{part[: 4 * _WIDTH]}…" for part in parts]
-        *before, advice = [textwrap.wrap(part, _WIDTH) for part in parts if part]
+        parts = [_printable(p) for p in (f"{name} is {self.kind}.", *self.details, self.advice)]
+        *before, advice = [textwrap.wrap(part[: 4 * _WIDTH], _WIDTH) for part in parts]
         room = _LINES - len(advice) - len(self.lines)
         text = [*list(itertools.chain(*before))[: max(1, room)], *advice]
         return "\n".join([*text, *(f"    {line}" for line in self.lines)])
@@ -111,11 +102,11 @@ def _look(report: Report, full: bool) -> None:
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
         _describe_missing(report, error)
         return
-    report.size = status.st_size
     if file:
+        report.size = status.st_size
         with file:
             identify(report, Source(file, report.size, full))
-        _describe_name(report, full)
+        _describe_name(report)
     elif stat.S_ISDIR(status.st_mode):
         _describe_folder(report, names, full)
     else:
@@ -124,52 +115,35 @@ def _look(report: Report, full: bool) -> None:
 
 
 def _describe_missing(report: Report, error: OSError | ValueError) -> None:
-    path, code = report.path, getattr(error, "errno", None)
+    path, folder = report.path, report.path.absolute().parent
     report.kind, report.intact = "a file that cannot be read", False
     report.details = [f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}."]
     report.advice = "Check the path, and your permission to read it."
     if os.path.islink(path):
-        target = os.readlink(path)
-        report.kind, report.details = "a link to a file that does not exist", [f"Target: {target}"]
-        report.advice = "Get the file that the link names, or make the link again."
-        if "annex/objects" in target.replace("\\", "/"):
-            report.kind, report.lines = (
-                "a git-annex link without its file",
-                ["$ git annex get {file}"],
-            )
-            report.advice = "The file is elsewhere. In the folder of the link, run the line."
-        elif code == errno.ELOOP:
-            report.kind, report.advice = "a link that leads back to itself", "Make the link again."
-    elif code == errno.ENOENT:
+        target = os.readlink(path).replace("\\", "/")
+        row = "annex_link" if "annex/objects" in target else "broken_link"
+        report.take(TABLE["other"][row])
+        report.details = [f"Target: {target}"]
+    elif isinstance(error, FileNotFoundError):
         report.kind, report.details = "a missing file", []
-        names = _names(path.absolute().parent) if path.absolute().parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, names[:1000], 5, 0.5) or sorted(names)[:10]
+        names = _names(folder) if folder.is_dir() else []
+        near = difflib.get_close_matches(path.name, names[:1000], 5, 0.5) or names[:10]
         report.advice = f"Its folder contains: {', '.join(near) or 'nothing'}."
 
 
-def _describe_name(report: Report, full: bool) -> None:
+def _describe_name(report: Report) -> None:
     """The few cases in which the name counts."""
     name = report.path.name
-    if report.kind == "the index of a sharded checkpoint":
-        _describe_shards(report, report.path, _names(report.path.parent))
-    part = re.fullmatch(r"(.+\.)(part[-_]?|z?)(\d+)", name)
-    if part and (part[2] or len(part[3]) == 3) and re.search("cut off|unknown", report.kind):
-        report.kind += ", one part of several"
-        report.advice = "Join the parts, and look at the result:"
-        report.lines = [
-            "from pathlib import Path",
-            f"parts = Path({{folder}}).glob({quoted(glob.escape(part[1] + part[2]) + '*[0-9]')})",
-            "parts = sorted(parts, key=lambda part: (len(part.name), part.name))",
-            'Path({target}).write_bytes(b"".join(part.read_bytes() for part in parts))',
-        ]
-    elif name.endswith((".part", ".crdownload", ".download", ".incomplete", ".aria2", ".tmp")):
-        report.details.append("Its name says that a download or a save did not finish.")
+    part = re.fullmatch(r"(.+\.)(part[-_]?\d+|z?\d{2,3})", name)
+    if part and re.search("cut off|unknown", report.kind):
+        kind = report.kind
+        _take_with_pattern(report, "parts", glob.escape(part[1]) + "*[0-9]")
+        report.kind = f"{kind}, one part of several"
+    elif name.endswith(".distcp") and report.kind == "a PyTorch file":
+        report.take(TABLE["other"]["distcp"])
     elif name.endswith(".safetensors") and any("torch.load({path}" in s for s in report.lines):
         report.details.append("torch.load goes by the name, so the lines pass an open file.")
         report.lines = [s.replace("load({path}", 'load(open({path}, "rb")') for s in report.lines]
-
-
-# ---- folders ------------------------------------------------------------------------------------
 
 
 def _names(folder: Path) -> list[str]:
@@ -177,103 +151,50 @@ def _names(folder: Path) -> list[str]:
         return sorted(entry.name for entry in itertools.islice(entries, _ENTRIES))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in itertools.islice(os.walk(folder), _ENTRIES):
-        yield from (Path(parent, name) for name in names)
-
-
 def _describe_folder(report: Report, names: list[str], full: bool) -> None:
     report.kind, report.advice = "a folder", "Pass the path of a file in it."
-    files = list(itertools.islice(_files(report.path), _ENTRIES))
-    report.size = sum(file.lstat().st_size for file in files)
-    more = " or more" if len(files) == _ENTRIES else ""
-    report.details = [f"It contains {len(files):,}{more} files: {', '.join(names[:8])}"]
+    shown = ", ".join(names[:8]) or "nothing"
+    report.details = [f"It contains: {shown}{'…' if len(names) > 8 else '.'}"]
     joined = "\n".join(names)
     row = next((r for r in TABLE["folder"] if re.search(r["pattern"], joined, re.MULTILINE)), None)
+    shards = [re.fullmatch(r"(.+-)\d{5}-of-(\d{5})(\.safetensors|\.bin)", name) for name in names]
     if row:
         report.take(row)
         report.intact = False if row.get("broken") else None
-    shards = [name for name in names if re.search(r"-\d{5}-of-\d{5}\.(safetensors|bin)$", name)]
-    indices = [
-        name for name in names if name.endswith((".safetensors.index.json", ".bin.index.json"))
-    ]
     if report.kind == "a distributed checkpoint":
-        index = _read(report.path / ".metadata")
-        needed = {name.decode() for name in re.findall(rb"__\d+_\d+\.distcp", index)}
+        index = report.path / ".metadata"
+        content = index.read_bytes() if index.is_file() else b""  # not a pipe, which could block
+        needed = {name.decode() for name in re.findall(rb"__\d+_\d+\.distcp", content)}
         if missing := sorted(needed - set(names)):
-            report.damaged(f"{len(missing)} of its files are missing: {', '.join(missing[:5])}")
-    elif report.kind == "a folder of the Hugging Face cache":
-        _describe_child(report, [*(report.path / "snapshots").iterdir()], full)
-    elif row is None and (indices or shards):
-        report.kind = "a folder with a sharded checkpoint"
-        _describe_shards(report, report.path / (indices or shards)[0], names)
+            report.damaged(f"{len(missing)} of its files are missing: {', '.join(missing[:5])}.")
+    elif row is None and any(shards):
+        _describe_shards(report, next(filter(None, shards)), names)
     elif row is None:
         for ending in _WEIGHTS:
             if found := [report.path / name for name in names if name.endswith(ending)]:
-                _describe_child(report, found, full)
+                newest = max(found, key=lambda path: path.lstat().st_mtime)
+                inner = look_inside(newest, full)
+                report.details += [f"{newest.name} is {inner.kind}.", *inner.details]
+                report.advice, report.lines = inner.advice, inner.lines
+                report.loads, report.intact = inner.loads, inner.intact
                 return
 
 
-def _describe_child(report: Report, paths: list[Path], full: bool) -> None:
-    """Report the newest of these files or folders as the content of the folder."""
-    if not paths:
-        report.intact, report.advice = False, "It has no files: download the model again."
-        return
-    newest = max(paths, key=lambda path: path.lstat().st_mtime)
-    inner = Report(newest)
-    _look(inner, full)
-    report.details += [f"{newest.name} is {inner.kind}.", *inner.details]
-    report.advice, report.loads, report.intact = inner.advice, inner.loads, inner.intact
-    report.lines = [line.replace("{path}", quoted(str(newest))) for line in inner.lines]
-
-
-def _describe_shards(report: Report, first: Path, names: list[str]) -> None:
-    """Report a checkpoint in several files, given its index, or else one of the files."""
-    safe = ".safetensors" in first.name
-    numbered = re.fullmatch(r"(.+-)\d{5}(-of-(\d{5})\..+)", first.name)
-    try:
-        if numbered:
-            shards = {f"{numbered[1]}{i + 1:05}{numbered[2]}" for i in range(int(numbered[3]))}
-        else:
-            shards = set(map(str, json.loads(_read(first))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        report.damaged(f"The index {first.name} cannot be read: {type(error).__name__}.", mark="")
-        return
-    missing = sorted(shards - set(names))
-    report.details = [f"It has {len(shards)} files with weights."]
-    if missing:
-        found = f"{len(missing)} of {len(shards)} files are missing: {', '.join(missing[:3])}"
+def _describe_shards(report: Report, shard: re.Match[str], names: list[str]) -> None:
+    """Report a checkpoint in several files, given the match of the name of one of them."""
+    begin, count, ending = shard[1], int(shard[2]), f"-of-{shard[2]}{shard[3]}"
+    _take_with_pattern(report, f"shards{shard[3]}", glob.escape(begin) + "*" + ending)
+    report.details = [f"It has {count} files with weights."]
+    needed = [f"{begin}{number:05}{ending}" for number in range(1, count + 1)]
+    if missing := [name for name in needed if name not in names]:
+        found = f"{len(missing)} of {count} files are missing: {', '.join(missing[:3])}"
         report.damaged(found, "Download the missing files into this folder.", mark="")
-        return
-    find = [
-        f"index = json.loads((folder / {quoted(first.name)}).read_bytes())",
-        'names = set(index["weight_map"].values())',
-    ]
-    if numbered:
-        find = [f"names = [file.name for file in folder.glob({quoted('*' + numbered[2])})]"]
-    load = "load_file(folder / name)" if safe else 'torch.load(folder / name, map_location="cpu")'
-    report.intact, report.loads, report.advice = None, True, "Load all of them:"
-    report.lines = [
-        "import json",
-        "from pathlib import Path",
-        "from safetensors.torch import load_file" if safe else "import torch",
-        f"folder = Path({'{folder}' if first == report.path else '{path}'})",
-        *find,
-        "state = {}",
-        "for name in sorted(names):",
-        f"    state.update({load})",
-    ]
 
 
-def _read(path: Path) -> bytes:
-    """The beginning of a file. Nothing of a pipe, which could block."""
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(1 << 25)
-
-
-# ---- text ---------------------------------------------------------------------------------------
+def _take_with_pattern(report: Report, row: str, pattern: str) -> None:
+    """Take a row whose lines look for files."""
+    report.take(TABLE["other"][row])
+    report.lines = [_replaced(line, {"{pattern}": quoted(pattern)}) for line in report.lines]
 
 
 def _printable(text: str) -> str:
@@ -282,35 +203,22 @@ def _printable(text: str) -> str:
 
 
 def _filled_in(lines: list[str], path: Path) -> list[str]:
-    """Put the paths into the lines. A long path comes first, on lines of its own."""
-    suffixes = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".lz4", ".zip", ".7z", ".rar", ".Z")
-    name = re.sub(r"\.(part|z)?\d+$", "", path.name)
-    name = name.removesuffix(next((s for s in suffixes if name.endswith(s)), ""))
-    name = name if path.suffix else f"{name or 'folder'}.pt"
+    """Put the paths into the lines."""
+    name = path.stem if path.suffix else f"{path.name}.pt"
     targets = (path.parent / f"unpacked{number}-{name}" for number in ["", *range(2, 100)])
-    free = (str(target) for target in targets if not os.path.lexists(target))
-    paths = {"path": str(path), "target": next(free, ""), "again": next(free, "")}
-    paths["folder"] = str(path.parent)
-    codes = {mark: quoted(value) for mark, value in paths.items()}
-    codes["file"] = shlex.quote(_printable(path.name))
-    inline = [_replaced(line, codes) for line in lines]
-    if all(len(line) <= _WIDTH - 4 for line in inline):
-        return inline
-    parent = str(path.parent)
-    size = 70 if len(quoted(parent)) < 1.2 * len(parent) else 20  # an escape is longer
-    pieces = [parent[i : i + size] for i in range(0, len(parent), size)]
-    first = ["folder = (", *(f"    {quoted(piece)}" for piece in pieces), ")"]
-    first = first if len(pieces) > 1 else [f"folder = {quoted(parent)}"]
-    codes["folder"] = "folder"
-    for mark in ("path", "target", "again"):
-        if any(f"{{{mark}}}" in line for line in lines):
-            first.append(f"{mark} = folder + {quoted(os.sep + Path(paths[mark]).name)}")
-            codes[mark] = mark
-    return first + [_replaced(line, codes) for line in lines]
+    target = next((target for target in targets if not os.path.lexists(target)), "")
+    codes = {
+        "{path}": quoted(str(path)),
+        "{target}": quoted(str(target)),
+        "{folder}": quoted(str(path.parent)),
+        "{file}": shlex.quote(_printable(path.name)),
+    }
+    return [_replaced(line, codes) for line in lines]
 
 
 def _replaced(line: str, codes: dict[str, str]) -> str:
-    return re.sub(r"\{(path|target|again|folder|file)\}", lambda mark: codes[mark[1]], line)
+    """The line with a code instead of each mark. The codes may contain marks."""
+    return re.sub(r"\{\w+\}", lambda mark: codes.get(mark[0], mark[0]), line)
 
 
 def main() -> int:

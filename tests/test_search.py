@@ -2,7 +2,7 @@
 
 ``reports/errors.json`` contains errors as people pasted them, each with what fixed it and with the
 cells of the entries that say so. ``reports/unrelated.json`` contains errors that have nothing to do
-with saving and loading.
+with saving and loading, and that no cell shows.
 """
 
 import json
@@ -247,7 +247,23 @@ def test_the_command_prints_the_entry_and_only_those_of_its_other_wordings_that_
     assert len(shown.splitlines()) < 100 and "<details>" not in shown
 
 
+def test_the_command_reads_a_file_also_one_that_powershell_wrote(tmp_path):
+    error = tmp_path / "error.txt"
+    error.write_text("UnpicklingError: invalid load key, '<'.", encoding="utf-16")
+    done = subprocess.run(
+        [sys.executable, "-m", "helpers.errors", error], cwd=ROOT, capture_output=True
+    )
+    assert done.returncode == 0 and b"web page" in done.stdout
+
+
+@pytest.mark.parametrize("piece", ["weight.", "a", "…", "[Errno 2] ", "\n"])
+def test_a_long_text_takes_no_longer_than_its_end(piece):
+    """A log of a megabyte would keep the page of the site busy for minutes."""
+    asked = piece * (1_000_000 // len(piece)) + "\nUnsupported operand 118"
+    assert "Git LFS" in INDEX.search(asked)[0][0].rest
+
+
 def test_the_command_says_that_nothing_fits_also_for_text_that_is_not_utf_8():
-    done = ask("Größe \ud800".encode("utf-16", "surrogatepass") + b"\xff\x00")
+    done = ask("Größe \ud800".encode("utf-16-le", "surrogatepass") + b"\xff\x00")
     assert done.returncode == 1 and done.stderr == b""
     assert done.stdout.decode().startswith("No entry fits.")

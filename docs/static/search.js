@@ -11,6 +11,7 @@ const NOISE = expressions(RULES.noise);
 const PHRASES = expressions(RULES.phrases);
 const NAMES = expressions(RULES.names);
 const [KIND] = expressions([RULES.kind]);
+const FILES = new RegExp(RULES.endings, "g");
 const NUMBERS = new RegExp(RULES.numbers, "g");
 const ENDING = new RegExp(RULES.ending);
 const COMMON = new Set(RULES.common);
@@ -59,10 +60,10 @@ function grams(lines) {
   return found;
 }
 
-/** A text in lower case, on one line, without colours, with one kind of quotation mark. */
+/** A text in lower case, on one line, with one kind of quotation mark, and of file ending. */
 function plain(text) {
   const quoted = text.replace(NOISE[0], "").replace(/[`’‘"]/g, "'");
-  return quoted.replace(/\s+/g, " ").toLowerCase().trim();
+  return quoted.replace(FILES, ".pt").replace(/\s+/g, " ").toLowerCase().trim();
 }
 
 /** An expression for a text in which … means anything and N a number, and its length. */
@@ -73,6 +74,8 @@ function wording(text) {
   const short = length < 12; // too little to mean anything inside a longer text
   const escaped = (part) => part.trim().replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const parts = plain(short ? whole : said).split("…").map(escaped);
+  while (parts.length > 1 && !parts[0]) parts.shift(); // or it begins at every position
+  while (parts.length > 1 && !parts.at(-1)) parts.pop();
   const source = parts.map((part) => part.replace(/\bn\b/g, "\\d+")).join(".{0,2000}?");
   return [new RegExp(short ? `(?:^|\\s)${source}$` : source), length];
 }
@@ -88,7 +91,9 @@ function rarity(sets) {
 /** A function from a text to the numbers of the entries that fit, or of the nearest ones. */
 function makeSearch(entries) {
   const index = entries.map(({ texts, also, rest }) => {
-    const [lines, names] = parse([...texts, ...also].join("\n").replaceAll("…", "\n"));
+    // A wording with " … " is one with its context: its words alone mean nothing.
+    const alone = [...texts, ...also].filter((text) => !text.includes(" … "));
+    const [lines, names] = parse(alone.join("\n").replaceAll("…", "\n"));
     const strong = grams(lines);
     const weak = new Set([...grams(parse(rest)[0])].filter((gram) => !strong.has(gram)));
     const whole = plain(texts.join(" "));
@@ -105,7 +110,8 @@ function makeSearch(entries) {
     return share / Math.max(least, whole);
   }
 
-  return (pasted) => {
+  return (all) => {
+    const pasted = all.slice(-RULES.longest); // a traceback ends with the error
     const [lines, names] = parse(pasted);
     const asked = grams(lines);
     const text = plain(pasted);
