@@ -1,5 +1,6 @@
 """The index of errors quotes the notebooks: each text is in the output of the linked cell."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -58,9 +59,14 @@ NEEDED = (  # the most frequent searches on this subject
 )
 
 
+@functools.cache  # reading takes longer than the tests
+def cells_of(notebook):
+    return nbformat.read(ROOT / "notebooks" / notebook, as_version=4).cells
+
+
 def cell_and_heading(notebook, cell_id):
     heading = None
-    for cell in nbformat.read(ROOT / "notebooks" / notebook, as_version=4).cells:
+    for cell in cells_of(notebook):
         if cell.cell_type == "markdown":
             heading = (re.findall(r"^## (.+)$", cell.source, re.MULTILINE) or [heading])[-1]
         elif cell.id == cell_id:

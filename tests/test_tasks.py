@@ -3,9 +3,8 @@
 import ast
 import re
 
-import nbformat
 import pytest
-from test_errors import cell_and_heading
+from test_errors import cell_and_heading, cells_of
 
 from course import ROOT, WORDS
 
@@ -39,7 +38,7 @@ def is_import(line):
 def code_until(notebook, cell_id):
     """The code cells of a notebook up to a cell."""
     until = []
-    for cell in nbformat.read(ROOT / "notebooks" / notebook, as_version=4).cells:
+    for cell in cells_of(notebook):
         if cell.cell_type == "code":
             until.append(cell.source)
         if cell.id == cell_id:
