@@ -110,7 +110,7 @@ def test_a_build_stops_at_a_link_that_leads_nowhere_and_links_to_a_repository_it
     )
     assert done.returncode != 0
     (warning,) = re.findall("WARNING: .*", done.stderr)
-    assert "local id not found in doc 'notebooks/03_entire_model'" in warning
+    assert "local id not found in doc 'notebooks/02_saving_for_inference'" in warning
 
     page = (tmp_path / "TEACHING.html").read_text(encoding="utf-8")
     assert 'href="https://github.com/ada/course/blob/main/tools/notebook_rules.py"' in page
