@@ -39,11 +39,14 @@ _START = 1 << 16  # bytes that identify a file
 _HEAD = 1 << 25  # bytes of a pickle or a model of ONNX
 _CHECK = 1 << 28  # bytes whose checksums are compared
 _FULL = 1 << 62  # the same for the full check
+_SLOW = 1 << 23  # bytes of a file of bz2, which is slow to read
 
 # Records that only torch writes: its reader checks more than zipfile.
 _TORCH_NAMES = (
     r"/((data|constants)\.pkl|\.(format_version|storage_alignment)|byteorder)$|/\.data/|/__torch__/"
 )
+_DAMAGE = ", (cut off|damaged).*"  # after a kind
+_NPZ, _OTHER_ZIP = (row["kind"] for row in TABLE["zip"][-2:])
 
 
 @dataclass
@@ -53,10 +56,12 @@ class Source:
     file: BinaryIO
     size: int
     full: bool = False
+    share: int = 1  # of how many files the checksums are compared, within one limit
     is_inner: bool = False  # the beginning of a compressed file, to be identified only
 
     def __post_init__(self) -> None:
         self.start = self.read(_START)
+        self.limit = _FULL if self.full else _CHECK // self.share
 
     def read(self, size: int, position: int = 0) -> bytes:
         self.file.seek(position)
@@ -69,6 +74,8 @@ def identify(report: Report, source: Source) -> None:
     found = None if known else filetype.guess(source.start)
     if found and found.extension not in ("Z", "aac", "exe", "ps"):  # it recognises two bytes only
         report.take(TABLE["other"]["text"] | {"kind": f"a file of the type {found.mime}"})
+    if report.loads and report.intact is None and not report.details:
+        report.details = ["Nothing in it tells whether it is whole."]
     if not known or report.intact is False:
         _explain_changes(report, source)
 
@@ -83,7 +90,7 @@ def _explain_changes(report: Report, source: Source) -> None:
         mark = "with changed line ends"
     if mark and re.search(rb"[\x00-\x08]", start):
         kind = "a binary file" if report.intact is None else report.kind
-        report.kind = re.sub(", (cut off|damaged)", "", kind)
+        report.kind = re.sub(_DAMAGE, "", kind)
         advice = 'Get it again, in binary mode: "rb" and "wb" in Python, binary in FTP.'
         report.damaged("A program copied it as text, and changed its bytes.", advice, mark)
 
@@ -115,10 +122,7 @@ def _zip(report: Report, source: Source) -> bool:
         if not report.records:  # the list of records was not read
             if at:
                 return False
-            is_torch = re.search(
-                rb"/(data\.pkl|data/\d|\.data/|\.format_version|byteorder)", source.start
-            )
-            report.kind = "a PyTorch file" if is_torch else "a zip archive"
+            report.kind = _kind_of_start(source)
         if end < 0:
             report.damaged("Its end is missing.", mark="cut off")
         else:
@@ -127,43 +131,86 @@ def _zip(report: Report, source: Source) -> bool:
     return True
 
 
+def _kind_of_start(source: Source) -> str:
+    """The kind that the name of the first record tells."""
+    name = source.start[30:][: int.from_bytes(source.start[26:28], "little")]
+    is_torch = re.search(rb"/(data\.pkl|data/\d|\.data/|\.format_version|byteorder)", name)
+    return "a PyTorch file" if is_torch else "a zip archive"
+
+
 def _describe_zip(report: Report, source: Source, archive: zipfile.ZipFile, begin: int) -> None:
     items = archive.infolist()
-    report.records = {item.filename: item.file_size for item in items}
+    report.records = {item.filename: item.file_size for item in items if not item.is_dir()}
     names = "\n".join(report.records)
     rows = (row for row in TABLE["zip"] if re.search(row["pattern"], names, re.MULTILINE))
     report.take(next(rows))  # the last row fits every archive
     if any(item.flag_bits & 1 for item in items):
         report.take(TABLE["other"]["encrypted_zip"])
         return
+    if begin and report.path.suffix != ".distcp":  # which has an archive for each tensor
+        mark = f"after {begin:,} bytes that do not belong to it"
+        found = "Another file was written in front of it, or the headers of a web server."
+        advice = "Get the file again. With curl, leave out -i."
+        if source.start.startswith(b"PK"):
+            report.kind = _kind_of_start(source)
+            mark = "cut off, or two archives in one file"
+            found = "The list of records at its end is that of another archive inside it."
+            advice = "Get the file again. If two saves wrote into one file, give each its own file."
+        report.damaged(found, advice, mark)
+        return
+    # The reader of torch ignores case, so it could read another record than zipfile.
+    ignores_case = report.kind not in (_NPZ, _OTHER_ZIP)
+    counts = Counter(name.lower() if ignores_case else name for name in archive.namelist())
+    if repeated := [name for name, count in counts.items() if count > 1]:
+        raise zipfile.BadZipFile(f"More than one record has the name {repeated[0]!r}")
+    folders = {name.partition("/")[0] for name in report.records}
+    if report.kind in ("a PyTorch file", "a TorchScript archive") and len(folders) > 1:
+        found = f"It contains {_list(sorted(folders))}. torch refuses more than one folder."
+        advice = "Unpack it, and pack only the folder with data.pkl again."
+        report.damaged(found, advice, "with other files")
+        report.intact = None
+        return
+    # zipfile reads a record of bz2 or lzma as a whole, which can take all memory.
+    is_bounded = all(item.compress_type in (0, zipfile.ZIP_DEFLATED) for item in items)
+    reader: Any = None
     if not begin and re.search(_TORCH_NAMES, names, re.MULTILINE):
         import torch
 
         source.file.seek(0)
-        torch._C.PyTorchFileReader(source.file)
-        if any(item.volume or item.external_attr & 0x10 for item in items):
+        reader = torch._C.PyTorchFileReader(source.file)
+        if any(item.volume or item.external_attr & 0x10 and not item.is_dir() for item in items):
             raise zipfile.BadZipFile("A record is on another disk, or a folder")
-    _compare_checksums(report, archive, source.full)
+        if not is_bounded:
+            raise zipfile.BadZipFile("torch cannot read the compression of its records")
+    if is_bounded:
+        _compare_checksums(report, archive, source.limit)
+    else:
+        report.details = ["Records of bz2 or lzma are not read, so no checksum was compared."]
     if report.kind == "a PyTorch file":
-        name = next(name for name in report.records if name.endswith("/data.pkl"))
+        name = f"{folders.pop()}/data.pkl"
         with archive.open(name) as record:
-            content = Pickle(io.BytesIO(record.read(_HEAD)))
+            start = record.read(_HEAD)
+        if reader and len(start) < _HEAD and reader.get_record("data.pkl") != start:
+            raise zipfile.BadZipFile("It has two lists of records, which differ")
+        content = Pickle(io.BytesIO(start))
         _describe_pickle(report, content, content.torch_lines(zipped=True))
         needed = [f"{name.removesuffix('data.pkl')}data/{key}" for key in content.storages]
         lost = [record for record in needed if record not in report.records]
         if lost or (content.error and report.records[name] <= _HEAD):
             report.damaged(f"It lacks {_list(lost, 'record')}." if lost else f"{content.error}.")
-    elif report.kind == TABLE["zip"][-1]["kind"]:
+        _warn(report, content)
+    elif report.kind == _NPZ and is_bounded:
+        for item in items:
+            with archive.open(item) as record:
+                if b"'|O'" in record.read(_START).partition(b"\n")[0]:  # the header of an array
+                    report.take(TABLE["other"]["npz_objects"])
+    elif report.kind == _OTHER_ZIP:
         report.details.append(f"It contains {_list(report.records, 'file')}.")
-    if begin and report.path.suffix != ".distcp":  # which has an archive for each tensor
-        found = "Another file was written in front of it, or the headers of a web server."
-        mark = f"after {begin:,} bytes that do not belong to it"
-        report.damaged(found, "Get the file again. With curl, leave out -i.", mark)
 
 
-def _compare_checksums(report: Report, archive: zipfile.ZipFile, full: bool) -> None:
+def _compare_checksums(report: Report, archive: zipfile.ZipFile, limit: int) -> None:
     """Read the records: zipfile compares their checksums, and raises an error if one differs."""
-    items, left = archive.infolist(), _FULL if full else _CHECK
+    items, left = archive.infolist(), limit
     report.intact = True
     report.details.append(f"The checksums of its {_number(items, 'record')} match.")
     for item in items:
@@ -173,7 +220,7 @@ def _compare_checksums(report: Report, archive: zipfile.ZipFile, full: bool) -> 
         if left >= 0 and before - left != item.file_size:
             raise zipfile.BadZipFile(f"The size of {item.filename!r} does not fit")
         if left < 0:
-            found = f"The checksums of the first {_CHECK >> 20} MiB match."
+            found = f"The checksums of the first {limit >> 20} MiB match."
             report.details = [f"{found} The rest was not read: full=True or --full checks it."]
             report.intact = None
             return
@@ -203,8 +250,8 @@ def _describe_pickle(report: Report, content: Pickle, lines: list[str]) -> None:
     if refused:
         begin = "It asks for" if "pickle.load" in lines[-1] else "weights_only does not allow"
         report.details.append(f"{begin} {_list(refused, 'name')}.")
-    runs_code = re.search("weights_only=False|pickle.load", lines[-1])
-    if runs_code and (refused or not content.whole):
+    may_run = "pickle.load" in lines[-1] and (refused or not content.whole)
+    if may_run or "weights_only=False" in lines[-1]:
         report.advice = "Loading it runs code: load it only if you trust its author."
     elif refused:
         report.advice = "Load it without running its code:"
@@ -212,6 +259,10 @@ def _describe_pickle(report: Report, content: Pickle, lines: list[str]) -> None:
         if row["key"] in items:
             report.kind = row["kind"]
             report.lines.append(row["line"])
+
+
+def _warn(report: Report, content: Pickle) -> None:
+    """Advise against a file that can run any code, whatever else was found."""
     if dangerous := content.dangerous():
         report.details.insert(0, f"It calls {_list(dangerous)}, which can run any code.")
         report.advice = "Do not load it. Ask its author for a file with tensors only."
@@ -230,6 +281,10 @@ def _legacy(report: Report, source: Source) -> bool:
     stream = io.BytesIO(source.read(_HEAD))
     parts = [Pickle(stream) for _ in range(5)]
     content = parts[3]
+    content.weights_only &= all(part.weights_only for part in parts if part.whole)
+    for part in parts:  # torch loads all of them in the same way
+        for name, uses in part.names.items():
+            content.names[name] |= uses
     error = next((part.error for part in parts if part.error), "")
     sizes = [size for _, _, size in content.storages.values()]
     end = stream.tell() + sum(8 + (size or 0) for size in sizes)
@@ -240,8 +295,7 @@ def _legacy(report: Report, source: Source) -> bool:
         found = f"{end - source.size:,} bytes of its tensors are missing."
         report.damaged(found, mark="cut off")
     else:
-        report.intact = True if content.whole and None not in sizes else None
-        fits = "fits" if report.intact else "was not checked"
+        fits = "fits" if content.whole and None not in sizes else "was not checked"
         report.details.append(f"Its length {fits}. This format has no checksums.")
         _describe_pickle(report, content, content.torch_lines(zipped=False))
         if report.advice == "Load it:":
@@ -249,6 +303,7 @@ def _legacy(report: Report, source: Source) -> bool:
             report.advice = f"Load it, but not with mmap=True. {current}"
         if any(dtype == "Untyped" for dtype, _, _ in content.storages.values()):
             report.take(TABLE["other"]["legacy_untyped"])
+    _warn(report, content)
     return True
 
 
@@ -270,6 +325,7 @@ def _pickle(report: Report, source: Source) -> bool:
     else:
         content.weights_only = True  # pickle.load, which reads every protocol, is to load it
         _describe_pickle(report, content, report.lines)
+    _warn(report, content)
     return True
 
 
@@ -350,27 +406,34 @@ def _check(report: Report, source: Source) -> None:
         checksum, offset, size = struct.unpack_from("<IQQ", source.start, 8)
         if zlib.crc32(source.start[12:32]) != checksum or 32 + offset + size > source.size:
             raise ValueError("Its first header is damaged, or its end is missing")
-    elif report.kind in _OPENERS:
+    elif report.kind in _OPENERS or report.kind == _ZLIB:
         _check_compressed(report, source)
 
 
+_ZLIB = "a file compressed by zlib"
 _OPENERS: dict[str, Callable[[Any], Any]] = {
     "a file compressed by gzip": gzip.open,
     "a file compressed by bz2": bz2.open,
     "a file compressed by xz": lzma.open,
+    "a file compressed by lzma": lzma.open,
 }
 
 
 def _check_compressed(report: Report, source: Source) -> None:
     """Read the whole file, which compares its checksum, and identify the beginning inside."""
     compressed = report.kind.removeprefix("a file ")
-    with _OPENERS[report.kind](source.file) as file:
-        start = file.read(_START)
-        if _read_on(file, _FULL if source.full else _CHECK) >= 0:
-            report.intact, report.details = True, ["Its checksum matches."]
+    report.details = ["No checksum was compared."]
+    if report.kind == _ZLIB:
+        start = zlib.decompressobj().decompress(source.start, _START)
+    else:
+        limit = -1 if "bz2" in compressed and source.size > _SLOW else source.limit
+        with _OPENERS[report.kind](source.file) as file:
+            start = file.read(_START)
+            if _read_on(file, limit) >= 0 and "lzma" not in compressed:  # which has none
+                report.intact, report.details = True, ["Its checksum matches."]
     inner = type(report)(Path())
     identify(inner, Source(io.BytesIO(start), len(start), is_inner=True))
-    kind = re.sub(", (cut off|damaged)", "", inner.kind)
+    kind = re.sub(_DAMAGE, "", inner.kind)
     if kind == TABLE["other"]["joblib"]["kind"]:  # joblib unpacks its files
         report.take(TABLE["other"]["joblib"])
     if kind != type(report).kind:

@@ -25,6 +25,7 @@ from helpers.pickles import quoted
 _WEIGHTS = ("model.safetensors", ".safetensors", "model.bin", ".ckpt", ".pt", ".pth", ".tar")
 _WEIGHTS += (".bin", ".onnx", ".gguf", ".h5", ".keras", ".npz", ".pkl")
 _ENTRIES = 10_000  # of a folder
+_SHARDS = 100  # files of a sharded checkpoint that are looked at
 _LINES, _WIDTH = 24, 100  # of a printed report
 
 
@@ -84,9 +85,14 @@ def look_inside(path: str | os.PathLike[str], full: bool = False) -> Report:
         path: A file or a folder. It may be damaged, or missing.
         full: Compare every checksum. Otherwise only those of the first 256 MiB are compared.
     """
-    report = Report(Path(os.fsdecode(path)))
+    return _inspected(Path(os.fsdecode(path)), full)
+
+
+def _inspected(path: Path, full: bool, share: int = 1) -> Report:
+    """The report on one of several files, which share a limit of bytes to read."""
+    report = Report(path)
     try:
-        _look(report, full)
+        _look(report, full, share)
     except Exception as error:  # whatever the file holds, there is a report, and it shows the error
         report.intact, report.loads, report.lines = None, False, []
         report.details.append(f"Reading it failed: {type(error).__name__}: {error}")
@@ -94,7 +100,7 @@ def look_inside(path: str | os.PathLike[str], full: bool = False) -> Report:
     return report
 
 
-def _look(report: Report, full: bool) -> None:
+def _look(report: Report, full: bool, share: int) -> None:
     try:
         status = report.path.stat()
         file = report.path.open("rb") if stat.S_ISREG(status.st_mode) else None
@@ -105,7 +111,7 @@ def _look(report: Report, full: bool) -> None:
     if file:
         report.size = status.st_size
         with file:
-            identify(report, Source(file, report.size, full))
+            identify(report, Source(file, report.size, full, share))
         _describe_name(report)
     elif stat.S_ISDIR(status.st_mode):
         _describe_folder(report, names, full)
@@ -139,8 +145,10 @@ def _describe_name(report: Report) -> None:
         kind = report.kind
         _take_with_pattern(report, "parts", glob.escape(part[1]) + "*[0-9]")
         report.kind = f"{kind}, one part of several"
-    elif name.endswith(".distcp") and report.kind == "a PyTorch file":
+    elif name.endswith(".distcp") and report.kind == "a PyTorch file" and report.loads:
         report.take(TABLE["other"]["distcp"])
+        report.intact = None
+        report.details = ["It has an archive for each tensor. Only the last one was checked."]
     elif name.endswith(".safetensors") and any("torch.load({path}" in s for s in report.lines):
         report.details.append("torch.load goes by the name, so the lines pass an open file.")
         report.lines = [s.replace("load({path}", 'load(open({path}, "rb")') for s in report.lines]
@@ -153,6 +161,7 @@ def _names(folder: Path) -> list[str]:
 
 def _describe_folder(report: Report, names: list[str], full: bool) -> None:
     report.kind, report.advice = "a folder", "Pass the path of a file in it."
+    names = [name for name in names if not name.startswith("._")]  # metadata from macOS
     shown = ", ".join(names[:8]) or "nothing"
     report.details = [f"It contains: {shown}{'…' if len(names) > 8 else '.'}"]
     joined = "\n".join(names)
@@ -167,8 +176,12 @@ def _describe_folder(report: Report, names: list[str], full: bool) -> None:
         needed = {name.decode() for name in re.findall(rb"__\d+_\d+\.distcp", content)}
         if missing := sorted(needed - set(names)):
             report.damaged(f"{len(missing)} of its files are missing: {', '.join(missing[:5])}.")
+        inner = look_inside(index) if content else report
+        if inner.advice.startswith("Do not load"):
+            report.details, report.advice = inner.details, inner.advice
+            report.lines, report.loads = [], False
     elif row is None and any(shards):
-        _describe_shards(report, next(filter(None, shards)), names)
+        _describe_shards(report, next(filter(None, shards)), names, full)
     elif row is None:
         for ending in _WEIGHTS:
             if found := [report.path / name for name in names if name.endswith(ending)]:
@@ -180,7 +193,7 @@ def _describe_folder(report: Report, names: list[str], full: bool) -> None:
                 return
 
 
-def _describe_shards(report: Report, shard: re.Match[str], names: list[str]) -> None:
+def _describe_shards(report: Report, shard: re.Match[str], names: list[str], full: bool) -> None:
     """Report a checkpoint in several files, given the match of the name of one of them."""
     begin, count, ending = shard[1], int(shard[2]), f"-of-{shard[2]}{shard[3]}"
     _take_with_pattern(report, f"shards{shard[3]}", glob.escape(begin) + "*" + ending)
@@ -189,6 +202,17 @@ def _describe_shards(report: Report, shard: re.Match[str], names: list[str]) -> 
     if missing := [name for name in needed if name not in names]:
         found = f"{len(missing)} of {count} files are missing: {', '.join(missing[:3])}"
         report.damaged(found, "Download the missing files into this folder.", mark="")
+        return
+    looked_at = needed[:_SHARDS]
+    for name in looked_at:
+        inner = _inspected(report.path / name, full, len(looked_at))
+        if not inner.loads:
+            report.damaged(f"{name} is {inner.kind}.", inner.advice, mark="")
+            report.details += inner.details
+            report.lines = inner.lines
+            return
+    if count > _SHARDS:
+        report.details.append(f"Only the first {_SHARDS} were looked at.")
 
 
 def _take_with_pattern(report: Report, row: str, pattern: str) -> None:

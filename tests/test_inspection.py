@@ -3,6 +3,7 @@
 The files in tests/files are hard to make here. Everything else is made below.
 """
 
+import bz2
 import collections
 import enum
 import gzip
@@ -92,11 +93,15 @@ def safetensors(header):
     return struct.pack("<Q", len(header)) + header
 
 
+def records_of(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def repacked(change):
     """A file of torch.save whose records have other names, or are left out if these are empty."""
-    with zipfile.ZipFile(io.BytesIO(saved())) as archive:
-        names = {name: change(name) for name in archive.namelist()}
-        return zipped({new: archive.read(name) for name, new in names.items() if new})
+    records = {change(name): content for name, content in records_of(saved()).items()}
+    return zipped({name: content for name, content in records.items() if name})
 
 
 class Color(enum.Enum):
@@ -173,21 +178,20 @@ EXAMPLES = {
         "without_folder.pt": (
             "the content of a PyTorch file, packed without its folder",
             repacked(lambda name: name.partition("/")[2])),
-        "legacy.pt": (LEGACY, legacy()),
-        "legacy_mixed.pt": (LEGACY, legacy(MIXED)),
-        "legacy_module.pt": (LEGACY, legacy(Net())),
         "script.pt": ("a TorchScript archive", sample("script.pt")),
         "package.pt": ("a torch.package archive", sample("package.pt")),
         "model.safetensors": (SAFE, safetensors_bytes(STATE)),
         "spaces.safetensors": (SAFE, safetensors(b"{}" + b" " * 126)),
         "array.npy": ("a NumPy array (npy)", written(np.save, np.ones(3))),
+        "objects.npz": (
+            "a NumPy archive of objects (npz)", written(np.savez, np.array([{}, 1], object))),
+        "folders.pt": (PYTORCH, zipped({"archive/": "", **records_of(saved()), "archive/a/": ""})),
         "packed.npz": ("a NumPy archive (npz)", written(np.savez_compressed, np.ones(3))),
         "model.keras": ("a Keras model", zipped({"config.json": "{}", "model.weights.h5": HDF5})),
         "ppo.zip": ("a model of stable-baselines3", zipped({"data": "{}", "policy.pth": saved()})),
     },
     (True, False): {
         "command.pt": (PYTORCH, saved({"x": Command()})),
-        "one.distcp": ("a file of a distributed checkpoint", sample("one.distcp")),
         "model.pt.gz": (PYTORCH + ", compressed by gzip", gzip.compress(saved())),
         "model.pt.xz": (PYTORCH + ", compressed by xz", lzma.compress(saved())),
         "model.tar.gz": (
@@ -197,6 +201,15 @@ EXAMPLES = {
         "zip_in_zip.pt": ("a zip archive that torch did not write", zipped({"w/a.pt": saved()})),
     },
     (None, True): {
+        "legacy.pt": (LEGACY, legacy()),
+        "legacy_mixed.pt": (LEGACY, legacy(MIXED)),
+        "legacy_module.pt": (LEGACY, legacy(Net())),
+        "joblib.pkl.zlib": (
+            "a joblib file, compressed by zlib",
+            written(lambda f: joblib.dump([np.ones(3)], f, "zlib"))),
+        "joblib.pkl.lzma": (
+            "a joblib file, compressed by lzma",
+            written(lambda f: joblib.dump([np.ones(3)], f, "lzma"))),
         "objects.npy": (
             "a NumPy array of objects (npy)", written(np.save, np.array([{}, 1], object))),
         "joblib.pkl": ("a joblib file", written(lambda f, x: joblib.dump(x, f), [np.ones(3)])),
@@ -218,8 +231,10 @@ EXAMPLES = {
         "replaced.pt": (PYTORCH + ", converted as text", saved().decode(errors="replace").encode()),
         "headers.pt": (
             f"{PYTORCH}, after {len(HEADERS)} bytes that do not belong to it", HEADERS + saved()),
-        "two.pt": (
-            f"{PYTORCH}, after {len(saved()):,} bytes that do not belong to it", saved() * 2),
+        "two.pt": (f"{PYTORCH}, cut off, or two archives in one file", saved() * 2),
+        "cut_outer.pt": (
+            "a zip archive, cut off, or two archives in one file",
+            zipped({"data": "{}", "policy.pth": saved()})[:-50]),
         "model.pt.part1": (PYTORCH + ", cut off, one part of several", saved()[:900]),
         "legacy_cut.pt": (LEGACY + ", cut off", legacy()[:-5]),
         "legacy_crlf.pt": (
@@ -238,12 +253,18 @@ EXAMPLES = {
         "zeros.pt": ("a file of zeros", bytes(8192)),
     },
     (None, False): {
+        "one.distcp": ("a file of a distributed checkpoint", sample("one.distcp")),
+        "macos.zip": (
+            PYTORCH + ", with other files",
+            zipped({"__MACOSX/a/._data.pkl": "", **records_of(saved())})),
+        "bz2.zip": (
+            "a zip archive that torch did not write", zipped({"a.bin": "x"}, zipfile.ZIP_BZIP2)),
         "command.pkl": (PICKLE, pickle.dumps(Command())),
         "float8_legacy.pt": (LEGACY, legacy({"x": torch.ones(4).to(torch.float8_e4m3fn)})),
         "model.mlmodel": (PROTOBUF, b"\x08\x04\x12\x02\x08\x01\xa2\x13\x02\x08\x01"),
         "model.tar": ("a tar archive", tarred({"model.pt": saved()})),
         "intact.pt.7z": ("a 7z archive", sample("intact.pt.7z")),
-        "model.pt.z": ("a file compressed by zlib", zlib.compress(saved())),
+        "model.pt.z": (PYTORCH + ", compressed by zlib", zlib.compress(saved())),
         "._model.pt": ("an AppleDouble file (metadata from macOS)", sample("AppleDouble.pt")),
         "paper.pt": ("a file of the type application/pdf", b"%PDF-1.7\n%\xe2\xe3\n"),
         "floats.pt": ("a file of an unknown kind", np.linspace(-1, 1, 99).tobytes()),
@@ -388,6 +409,80 @@ def test_a_file_that_runs_commands_is_not_to_be_loaded(write):
     assert report.advice.startswith("Do not load it.") and not report.lines
 
 
+CALL = b"cposix\nsystem\nX\x02\0\0\0id\x85R0."
+
+
+@pytest.mark.parametrize("ends", [(b".", CALL), (CALL, b".")])
+@pytest.mark.parametrize("hidden", ["a/x/data.pkl", "a/DATA.pkl", "a/data.pkl", "b/data.pkl"])
+def test_the_pickle_that_torch_reads_is_judged(hidden, ends):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, end in zip((hidden, "a/data.pkl"), ends, strict=True):
+            archive.writestr(name, b"\x80\x04}" + end)
+        archive.writestr("a/version", "3\n")
+    report = look_inside_bytes("a.pt", buffer.getvalue())
+    if hidden == "a/x/data.pkl":  # torch reads the other
+        assert report.advice.startswith("Do not load") == (ends[1] == CALL) == (not report.lines)
+    else:
+        assert not report.lines and not report.loads
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_each_pickle_of_a_legacy_file_is_judged(number):
+    stream, parts = io.BytesIO(legacy({"x": 1})), []
+    for _ in range(5):
+        begin = stream.tell()
+        pickle.Unpickler(stream).load()
+        parts.append(stream.getvalue()[begin : stream.tell()])
+    parts[number] = parts[number][:-1] + CALL
+    report = look_inside_bytes("a.pt", b"".join(parts))
+    assert report.advice.startswith("Do not load") and not report.lines
+
+
+@pytest.mark.parametrize("other", ["joblib.x", "torch.distributed.checkpoint.metadata.Metadata"])
+def test_another_name_does_not_hide_a_dangerous_one(other):
+    module, _, name = other.rpartition(".")
+    content = b"\x80\x02c" + f"{module}\n{name}\n0}}".encode() + CALL
+    for name in ("a.pkl", "step/.metadata"):
+        assert look_inside_bytes(name, content).advice.startswith("Do not load")
+    make({"step/__0_0.distcp": saved(Command())})
+    assert look_inside("step/__0_0.distcp").advice.startswith("Do not load")
+    assert look_inside("step").advice.startswith("Do not load")
+
+
+def test_lines_that_turn_the_safe_reader_off_come_with_advice():
+    report = look_inside_bytes("protocol4.pt", NAMES["protocol4.pt"])
+    assert "weights_only=False" in report.lines[-1] and "runs code" in report.advice
+
+
+Pair = collections.namedtuple("Pair", "one two")
+
+
+@pytest.mark.parametrize(("write", "other"), [(saved, None), (legacy, None), (saved, Net())])
+def test_no_tensor_is_lost_in_the_arguments_of_a_class(write, other):
+    make({"pair.pt": write({"pair": Pair(torch.ones(2), 1), "other": other})})
+    assert lines_of(look_inside("pair.pt"))["state"]["pair"].args[0].tolist() == [1, 1]
+
+
+def test_the_lines_pack_no_folders():
+    files = {name.partition("/")[2]: content for name, content in records_of(saved()).items()}
+    make({"flat.pt.zip": zipped({"data/": "", **files}), **{f"a/{n}": c for n, c in files.items()}})
+    for path, target in (("flat.pt.zip", "unpacked-flat.pt"), ("a", "unpacked-a.pt")):
+        assert equal(lines_of(look_inside(path))["state"], STATE)
+        assert not [name for name in zipfile.ZipFile(target).namelist() if name.endswith("/")]
+
+
+@pytest.mark.parametrize("name", ["relu.onnx", "llama.gguf", "model.h5", "joblib.pkl"])
+def test_a_format_without_checksums_is_not_called_whole(name):
+    report = look_inside_bytes(name, NAMES[name])
+    assert report.details == ["Nothing in it tells whether it is whole."]
+
+
+def test_a_long_file_of_bz2_is_not_read(monkeypatch):
+    monkeypatch.setattr(formats, "_SLOW", 10)
+    assert look_inside_bytes("a.bz2", bz2.compress(b"x" * 99)).intact is None
+
+
 def test_a_name_in_a_file_cannot_put_code_into_the_lines():
     name = '{path}"]; executed = 1; ["'
     items = pickle.dumps(collections.OrderedDict(), 2)[2:-1].replace(b"OrderedDict", name.encode())
@@ -428,6 +523,8 @@ def test_a_distributed_checkpoint_is_joined_by_the_lines():
     make({"step/__9_9.distcp": ""})
     report = look_inside("step")
     assert report.intact is False and f"1 of its files are missing: {part.name}" in str(report)
+    make({"index/.metadata": Path("step/.metadata").read_bytes()})
+    assert f"1 of its files are missing: {part.name}" in str(look_inside("index"))
     Path("step/.metadata").unlink()
     report = look_inside("step")
     assert report.kind == "a distributed checkpoint without its index" and report.intact is False
@@ -444,7 +541,12 @@ def test_shards_are_joined_by_the_lines_and_missing_ones_are_named(ending):
     report = look_inside("hf")
     assert report.intact is False and f"1 of 2 files are missing: {two}" in str(report)
     make({f"hf/{two}": write({"bias": STATE["bias"]})})
+    make({f"hf/._{one}": b"", "hf/._adapter_config.json": b""})  # of macOS
     assert equal(lines_of(look_inside("hf"))["state"], STATE)
+    for content in (LFS, write({"bias": STATE["bias"]})[:-9]):
+        make({f"hf/{two}": content})
+        report = look_inside("hf")
+        assert report.intact is report.loads is False and f"{two} is a" in check_text(report)
     assert look_inside(index).kind == "the index of a sharded checkpoint"
     lines_of(look_inside(index))
 
@@ -574,7 +676,7 @@ def look_inside_bytes(name, content):
 @pytest.mark.parametrize("name", ["good.pt", "legacy.pt", "model.safetensors", "model.pt.gz"])
 def test_no_cut_is_reported_as_intact(name):
     content = NAMES[name]
-    assert look_inside_bytes(name, content).intact
+    assert look_inside_bytes(name, content).intact is not False
     for length in range(0, len(content), 7):
         report = look_inside_bytes(name, content[:length])
         assert report.intact is False or length < 30, str(report)
