@@ -276,13 +276,16 @@ def main() -> int:
 
 
 def _shortened(source: str, pasted: str) -> str:
-    """The Markdown of an entry, with only those of its other wordings that resemble a text."""
-    there = _said(pasted[-LONGEST:])
+    """The Markdown of an entry, with only those of its other wordings that fit a text."""
+    text, there = _plain(pasted[-LONGEST:]), _said(pasted[-LONGEST:])
+    entry = _entry(source, "")
+    whole = any(_wording(wording)[0].search(text) for wording in [*entry.texts, *entry.also])
     lines = []
     for line in source.splitlines():
         other = re.match(r"- (`+) ?(.+?) ?\1(?!`)", line)
         said = _said(other[2]) if other else set()
-        if len(said & there) >= 0.6 * len(said):
+        resembles = len(said & there) >= 0.6 * len(said)
+        if not other or (_wording(other[2])[0].search(text) if whole else resembles):
             lines.append(re.sub(r"</?(?:details|summary)>", "", line))
     return re.sub(r"\n+Also seen as, not run here\n*$", "", "\n".join(lines)).strip()
 
