@@ -264,7 +264,7 @@ def _describe_pickle(report: Report, content: Pickle, lines: list[str]) -> None:
 def _warn(report: Report, content: Pickle) -> None:
     """Advise against a file that can run any code, whatever else was found."""
     if dangerous := content.dangerous():
-        report.details.insert(0, f"It calls {_list(dangerous)}, which can run any code.")
+        report.details.insert(0, f"It calls {_list(dangerous)}, which weights do not need.")
         report.advice = "Do not load it. Ask its author for a file with tensors only."
         report.lines, report.loads = [], False
 
