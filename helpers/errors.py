@@ -46,7 +46,7 @@ PHRASES = [
     r"CUDA out of memory\. Tried to allocate.*$|expected scalar type \w+ but found \w+",
     r"list index out of range|pop from empty list|unsupported operand type",
     r"maximum recursion depth exceeded|Can't pickle local object|Can't get local object",
-    r"saved tensors|saved intermediate values of the graph",
+    r"saved tensors|saved intermediate values of the graph|codec can't decode bytes?",
     r"\[(?:Errno|WinError) \d+\] [A-Z][\w -]+",
     r"\b\w*(?:Error|Exception|Warning)\b",
 ]
@@ -77,11 +77,15 @@ SUBJECT = re.findall(
     "load pretrain,load stat,load train,load weight,onnx,pickl,pt,pth,reload,restor,resum,"
     "safetensor,safetensors,sav,torch load,unpickl",
 )
+UNWORDED = r"\w(?:Error|Exception|Warning)\b|[:=(\[{_'\"]"  # not in a task in the reader's words
 # An entry fits from this score and this share of a line on. The first pair is for any text, the
 # others for a text about the subject. They are the ones that serve tests/reports best.
 BOUNDS = [(2.5, 0.65), (1.8, 0.8), (5.0, 0.5)]
 SHOWN, NEAREST = 5, 3  # so many entries at most
-LONGEST = 20_000  # characters of what was pasted
+LONGEST = 20_000  # characters of what was pasted, half of them from its beginning
+# Of the names in a long list, only the first ones are read.
+LISTS = r'((?:"[^"\n]{1,300}",\s){4})(?:"[^"\n]{1,300}",\s)+'
+SYSTEM = r"(\[(?:Errno|WinError) \d+\]) [^:'\n…]*"  # its message depends on the language
 RULES = {
     "noise": NOISE,
     "phrases": PHRASES,
@@ -91,10 +95,13 @@ RULES = {
     "ending": ENDING,
     "common": COMMON,
     "subject": SUBJECT,
+    "unworded": UNWORDED,
     "bounds": BOUNDS,
     "shown": SHOWN,
     "nearest": NEAREST,
     "longest": LONGEST,
+    "lists": LISTS,
+    "system": SYSTEM,
     "endings": ENDINGS_OF_FILES,
 }
 
@@ -132,6 +139,18 @@ def _entry(source: str, heading: str) -> Entry:
     return Entry(tuple(texts), tuple(also), f"{heading}\n{rest}", source)
 
 
+def shortened(text: str) -> str:
+    """A text without the middle of long lists of names, and without its own middle if it is long.
+
+    The error is at the end of a traceback, and at the beginning if a log follows.
+    """
+    if len(text) <= LONGEST:
+        return text
+    text = re.sub(LISTS, r"\1", text)
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[:half]}\n{text[-half:]}"
+
+
 def parse(text: str) -> tuple[list[list[str]], set[str]]:
     """The words of each line, and the words in names. If nothing else is left, names are words."""
     lines: list[list[str]] = []
@@ -165,8 +184,8 @@ def _grams(lines: list[list[str]]) -> set[str]:
 
 def _plain(text: str) -> str:
     """A text in lower case, on one line, with one kind of quotation mark, and of file ending."""
-    text = re.sub(r"[`’‘\"]", "'", re.sub(NOISE[0], "", text))
-    text = re.sub(ENDINGS_OF_FILES, ".pt", text)
+    text = re.sub(r"[’‘\"]", "'", re.sub(NOISE[0], "", text).replace("`", ""))
+    text = re.sub(ENDINGS_OF_FILES, ".pt", re.sub(SYSTEM, r"\1", text))
     return re.sub(r"\s+", " ", text).lower().strip()
 
 
@@ -214,10 +233,11 @@ class Index:
 
     def search(self, pasted: str) -> tuple[list[Entry], bool]:
         """The entries that fit, the best first, and True; or the nearest ones, and False."""
-        pasted = pasted[-LONGEST:]  # a traceback ends with the error
+        pasted = shortened(pasted)
         lines, names = parse(pasted)
         asked, text = _grams(lines), _plain(pasted)
         about_it = not (asked | names).isdisjoint(SUBJECT)
+        in_words = len(lines) == 1 and not re.search(UNWORDED, pasted)
         bounds = BOUNDS if about_it else BOUNDS[:1]
         fitting, nearest = [], []
         for number, entry in enumerate(self.entries):
@@ -232,7 +252,7 @@ class Index:
             cover = max([self._cover(number, set(line), least) for line in lines], default=0)
             if sizes or any(score >= bound and cover >= part for bound, part in bounds):
                 fitting.append((-score - 0.2 * max(sizes, default=0), number, entry))
-            elif about_it and score >= 1:
+            elif score >= 1 and (about_it or (in_words and cover >= 0.5)):
                 nearest.append((-score, number, entry))
         if fitting:
             return [entry for _, _, entry in sorted(fitting)[:SHOWN]], True
@@ -263,11 +283,12 @@ def main() -> int:
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell writes
     text = content.decode("utf-16" if utf16 else "utf-8", errors="replace")
     index = Index([entry for page in PAGES for entry in read(page)])
+    text = shortened(text)
     found, fits = index.search(text)
     parts = [] if found and fits else ["No entry fits. These are the nearest:"]
     if not found:
-        parts = ["No entry fits. Paste the last lines of the traceback, or use other words."]
-    parts += [f"{'-' * 80}\n{_shortened(entry.source, text)}" for entry in found]
+        parts = ["No entry fits. Paste the lines of the error, or use other words."]
+    parts += [f"{'-' * 80}\n{_printed(entry.source, text)}" for entry in found]
     if isinstance(sys.stdout, io.TextIOWrapper):  # a code page of Windows lacks some characters
         sys.stdout.reconfigure(errors="replace")
     with contextlib.suppress(BrokenPipeError):  # of a reader such as `head`
@@ -275,19 +296,24 @@ def main() -> int:
     return 0 if found and fits else 1
 
 
-def _shortened(source: str, pasted: str) -> str:
-    """The Markdown of an entry, with only those of its other wordings that fit a text."""
-    text, there = _plain(pasted[-LONGEST:]), _said(pasted[-LONGEST:])
+def _printed(source: str, pasted: str) -> str:
+    """The Markdown of an entry, with only those of its other wordings that fit a text.
+
+    If a wording that fits has a separate fix, this fix comes first.
+    """
+    text, there = _plain(pasted), _said(pasted)
     entry = _entry(source, "")
     whole = any(_wording(wording)[0].search(text) for wording in [*entry.texts, *entry.also])
-    lines = []
+    own_fixes, lines = [], []
     for line in source.splitlines():
-        other = re.match(r"- (`+) ?(.+?) ?\1(?!`)", line)
+        other = re.match(r"- (`+) ?(.+?) ?\1(?!`)(: .+)?", line)
         said = _said(other[2]) if other else set()
         resembles = len(said & there) >= 0.6 * len(said)
         if not other or (_wording(other[2])[0].search(text) if whole else resembles):
-            lines.append(re.sub(r"</?(?:details|summary)>", "", line))
-    return re.sub(r"\n+Also seen as, not run here\n*$", "", "\n".join(lines)).strip()
+            kept = own_fixes if other and other[3] and whole else lines
+            kept.append(re.sub(r"</?(?:details|summary)>", "", line))
+    rest = re.sub(r"\n+Also seen as, not run here\n*$", "", "\n".join(lines)).strip()
+    return "\n".join([*own_fixes, "", rest]) if own_fixes else rest
 
 
 def _said(text: str) -> set[str]:

@@ -263,6 +263,43 @@ def test_a_long_text_takes_no_longer_than_its_end(piece):
     assert "Git LFS" in INDEX.search(asked)[0][0].rest
 
 
+def test_a_long_list_of_names_does_not_hide_the_prefix():
+    names = [f"encoder.layer.{number}.attention.self.query.weight" for number in range(800)]
+    missing = ", ".join(f'"{name}"' for name in names)
+    unexpected = ", ".join(f'"module.{name}"' for name in names)
+    text = "RuntimeError: Error(s) in loading state_dict for BertNER:\n"
+    text += f"\tMissing key(s) in state_dict: {missing}. \n"
+    text += f"\tUnexpected key(s) in state_dict: {unexpected}. "
+    assert len(text) > 4 * errors.LONGEST
+    assert '"module.' in first(text)
+
+
+def test_an_error_is_found_before_a_long_log():
+    log = "2026-11-27 12:00:00 INFO worker 7: step finished, loss 0.25\n" * 1000
+    assert "Git LFS" in INDEX.search("Unsupported operand 118\n" + log)[0][0].rest
+
+
+def test_backticks_and_the_language_of_the_system_do_not_matter():
+    warning = "FutureWarning: You are using `torch.load` with `weights_only=False` (the current"
+    warning += " default value), which uses the default pickle module implicitly."
+    assert "argparse.Namespace" in first(warning)
+    assert "unexpected pos" in first("OSError: [Errno 28] Auf dem Gerät ist kein Platz mehr")
+
+
+def test_a_task_in_words_shows_the_nearest_entries_also_if_no_entry_fits():
+    entries, fits = INDEX.search("use a file with multiple GPUs")
+    assert not fits and "nn.DataParallel" in entries[0].rest
+
+
+def test_the_fix_of_the_wording_that_was_pasted_comes_first():
+    pasted = (
+        "Due to a serious vulnerability issue in torch.load, even with weights_only=True, we now"
+    )
+    done = ask(f"ValueError: {pasted} require users to upgrade torch to at least v2.6".encode())
+    first_lines = "\n".join(done.stdout.decode().splitlines()[:3])
+    assert "Upgrade PyTorch, or use the safetensors file" in first_lines
+
+
 def test_the_command_says_that_nothing_fits_also_for_text_that_is_not_utf_8():
     done = ask("Größe \ud800".encode("utf-16-le", "surrogatepass") + b"\xff\x00")
     assert done.returncode == 1 and done.stderr == b""

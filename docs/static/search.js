@@ -12,6 +12,9 @@ const PHRASES = expressions(RULES.phrases);
 const NAMES = expressions(RULES.names);
 const [KIND] = expressions([RULES.kind]);
 const FILES = new RegExp(RULES.endings, "g");
+const LISTS = new RegExp(RULES.lists, "g");
+const SYSTEM = new RegExp(RULES.system, "g");
+const UNWORDED = new RegExp(RULES.unworded);
 const NUMBERS = new RegExp(RULES.numbers, "g");
 const ENDING = new RegExp(RULES.ending);
 const COMMON = new Set(RULES.common);
@@ -19,6 +22,14 @@ const COMMON = new Set(RULES.common);
 const without = (text, expression) => text.replace(expression, " ");
 const shared = (one, other) => [...one].filter((member) => other.has(member));
 const total = (members, weights) => members.reduce((sum, member) => sum + weights.get(member), 0);
+
+/** A text without the middle of long lists of names, and without its own middle if it is long. */
+function shortened(text) {
+  if (text.length <= RULES.longest) return text;
+  const rest = text.replace(LISTS, "$1");
+  const half = RULES.longest / 2;
+  return rest.length <= RULES.longest ? rest : `${rest.slice(0, half)}\n${rest.slice(-half)}`;
+}
 
 /** The words of each line, and the words in names. If nothing else is left, names are words. */
 function parse(text) {
@@ -62,8 +73,8 @@ function grams(lines) {
 
 /** A text in lower case, on one line, with one kind of quotation mark, and of file ending. */
 function plain(text) {
-  const quoted = text.replace(NOISE[0], "").replace(/[`’‘"]/g, "'");
-  return quoted.replace(FILES, ".pt").replace(/\s+/g, " ").toLowerCase().trim();
+  const quoted = text.replace(NOISE[0], "").replaceAll("`", "").replace(/[’‘"]/g, "'");
+  return quoted.replace(SYSTEM, "$1").replace(FILES, ".pt").replace(/\s+/g, " ").toLowerCase().trim();
 }
 
 /** An expression for a text in which … means anything and N a number, and its length. */
@@ -111,11 +122,12 @@ function makeSearch(entries) {
   }
 
   return (all) => {
-    const pasted = all.slice(-RULES.longest); // a traceback ends with the error
+    const pasted = shortened(all);
     const [lines, names] = parse(pasted);
     const asked = grams(lines);
     const text = plain(pasted);
     const aboutIt = RULES.subject.some((word) => asked.has(word) || names.has(word));
+    const inWords = lines.length === 1 && !UNWORDED.test(pasted);
     const bounds = aboutIt ? RULES.bounds : RULES.bounds.slice(0, 1);
     const fitting = [];
     const nearest = [];
@@ -130,7 +142,7 @@ function makeSearch(entries) {
       const covered = Math.max(0, ...lines.map((line) => cover(entry, line, least)));
       if (sizes.length > 0 || bounds.some(([bound, part]) => score >= bound && covered >= part)) {
         fitting.push([score + 0.2 * Math.max(0, ...sizes), number]);
-      } else if (aboutIt && score >= 1) {
+      } else if (score >= 1 && (aboutIt || (inWords && covered >= 0.5))) {
         nearest.push([score, number]);
       }
     });
@@ -157,10 +169,25 @@ function addField(place) {
   const sections = new Set([...boxes].map((entry) => entry.closest("section")));
   place.replaceWith(form);
 
+  // If one of the other wordings fits and has a separate fix, this fix comes first.
+  const ownFixFirst = (box, { also }) => {
+    const text = plain(shortened(field.value));
+    const lines = [...box.querySelectorAll("li")].map((item) => item.querySelector("p") ?? item);
+    const wordings = lines.filter((line) => line.firstChild.nodeName === "CODE");
+    wordings.forEach((line, number) => {
+      if (line.childNodes.length > 1 && wording(also[number])[0].test(text)) {
+        const first = document.createElement("p");
+        first.innerHTML = line.innerHTML;
+        box.prepend(first);
+      }
+    });
+  };
+
   const show = () => {
     const asked = field.value.trim() !== "";
     const { found, fits } = asked ? search(field.value) : { found: [], fits: false };
     results.innerHTML = found.map((number) => ENTRIES[number].box).join("");
+    found.forEach((number, place) => ownFixFirst(results.children[place], ENTRIES[number]));
     sections.forEach((section) => (section.hidden = found.length > 0));
     const count = (text, number) => text.replace("{n}", number);
     if (!asked) status.textContent = count(WORDS.entries, ENTRIES.length);
