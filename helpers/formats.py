@@ -12,6 +12,7 @@ import contextlib
 import gzip
 import io
 import itertools
+import json
 import lzma
 import re
 import struct
@@ -20,8 +21,8 @@ import tomllib
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -39,6 +40,7 @@ _START = 1 << 16  # bytes that identify a file
 _HEAD = 1 << 25  # bytes of a pickle or a model of ONNX
 _CHECK = 1 << 28  # bytes whose checksums are compared
 _FULL = 1 << 62  # the same for the full check
+_MEMBERS = 10_000  # of a tar archive
 _SLOW = 1 << 23  # bytes of a file of bz2, which is slow to read
 
 # Records that only torch writes: its reader checks more than zipfile.
@@ -47,6 +49,9 @@ _TORCH_NAMES = (
 )
 _DAMAGE = ", (cut off|damaged).*"  # after a kind
 _NPZ, _OTHER_ZIP = (row["kind"] for row in TABLE["zip"][-2:])
+_PYTORCH, _SCRIPT = "a PyTorch file", "a TorchScript archive"
+_PACKED = "the content of a PyTorch file, packed without its folder"
+_MAX_HEADER = 1 << 20  # of an array of NumPy, whose own limit is 10,000
 
 
 @dataclass
@@ -58,6 +63,7 @@ class Source:
     full: bool = False
     share: int = 1  # of how many files the checksums are compared, within one limit
     is_inner: bool = False  # the beginning of a compressed file, to be identified only
+    dangerous: list[str] = field(default_factory=list)  # the functions that its pickles name
 
     def __post_init__(self) -> None:
         self.start = self.read(_START)
@@ -75,9 +81,10 @@ def identify(report: Report, source: Source) -> None:
     if found and found.extension not in ("Z", "aac", "exe", "ps"):  # it recognises two bytes only
         report.take(TABLE["other"]["text"] | {"kind": f"a file of the type {found.mime}"})
     if report.loads and report.intact is None and not report.details:
-        report.details = ["Nothing in it tells whether it is whole."]
+        report.details = ["Whether it is whole was not checked."]
     if not known or report.intact is False:
         _explain_changes(report, source)
+    warn(report, source.dangerous)
 
 
 def _explain_changes(report: Report, source: Source) -> None:
@@ -96,23 +103,31 @@ def _explain_changes(report: Report, source: Source) -> None:
 
 
 def _empty(report: Report, source: Source) -> bool:
-    if any(source.start) or any(source.read(_HEAD)):
-        return False
+    for position in range(0, min(source.size, source.limit), 1 << 20):
+        if source.read(1 << 20, position).strip(b"\0"):
+            return False
     report.kind = "a file of zeros" if source.size else "an empty file"
+    if source.size > source.limit:
+        report.kind = "a file that begins with zeros"
     report.damaged("", "The save that created it failed: use an older checkpoint.", mark="")
     return True
 
 
 def _zip(report: Report, source: Source) -> bool:
-    at = source.start.find(b"PK\x03\x04")
-    if at < 0 or source.start[257:262] == b"ustar":  # a tar archive may contain a zip archive
+    return source.start.startswith((b"PK\3\4", b"PK\5\6")) and _archive(report, source)
+
+
+def _archive(report: Report, source: Source) -> bool:
+    """An archive, which may follow other bytes. Files of other formats can contain one, too."""
+    at = max(0, source.start.find(b"PK\3\4"))
+    if not source.start.startswith(b"PK", at):
         return False
     tail = source.read(_START, max(0, source.size - _START))
     end = tail.rfind(b"PK\x05\x06")
     count = int.from_bytes(tail[end + 10 : end + 12], "little")  # 0xFFFF if there are more
     try:
         with zipfile.ZipFile(source.file) as archive:
-            begin = min(item.header_offset for item in archive.infolist())
+            begin = min((item.header_offset for item in archive.infolist()), default=0)
             if count not in (len(archive.infolist()), 0xFFFF):
                 raise zipfile.BadZipFile("Its list of records is not complete")
             if at not in (0, begin):
@@ -123,11 +138,12 @@ def _zip(report: Report, source: Source) -> bool:
             if at:
                 return False
             report.kind = _kind_of_start(source)
+        is_clear = isinstance(error, zipfile.BadZipFile)
+        found = f"{error}." if is_clear else "A record, or the list of them, is damaged."
         if end < 0:
             report.damaged("Its end is missing.", mark="cut off")
         else:
-            is_clear = isinstance(error, zipfile.BadZipFile)
-            report.damaged(f"{error}." if is_clear else "Its list of records is damaged.")
+            report.damaged(found)
     return True
 
 
@@ -143,7 +159,7 @@ def _describe_zip(report: Report, source: Source, archive: zipfile.ZipFile, begi
     report.records = {item.filename: item.file_size for item in items if not item.is_dir()}
     names = "\n".join(report.records)
     rows = (row for row in TABLE["zip"] if re.search(row["pattern"], names, re.MULTILINE))
-    report.take(next(rows))  # the last row fits every archive
+    report.take(row := next(rows))  # the last row fits every archive
     if any(item.flag_bits & 1 for item in items):
         report.take(TABLE["other"]["encrypted_zip"])
         return
@@ -164,7 +180,7 @@ def _describe_zip(report: Report, source: Source, archive: zipfile.ZipFile, begi
     if repeated := [name for name, count in counts.items() if count > 1]:
         raise zipfile.BadZipFile(f"More than one record has the name {repeated[0]!r}")
     folders = {name.partition("/")[0] for name in report.records}
-    if report.kind in ("a PyTorch file", "a TorchScript archive") and len(folders) > 1:
+    if report.kind in (_PYTORCH, _SCRIPT) and len(folders) > 1:
         found = f"It contains {_list(sorted(folders))}. torch refuses more than one folder."
         advice = "Unpack it, and pack only the folder with data.pkl again."
         report.damaged(found, advice, "with other files")
@@ -186,26 +202,74 @@ def _describe_zip(report: Report, source: Source, archive: zipfile.ZipFile, begi
         _compare_checksums(report, archive, source.limit)
     else:
         report.details = ["Records of bz2 or lzma are not read, so no checksum was compared."]
-    if report.kind == "a PyTorch file":
-        name = f"{folders.pop()}/data.pkl"
-        with archive.open(name) as record:
-            start = record.read(_HEAD)
-        if reader and len(start) < _HEAD and reader.get_record("data.pkl") != start:
-            raise zipfile.BadZipFile("It has two lists of records, which differ")
-        content = Pickle(io.BytesIO(start))
-        _describe_pickle(report, content, content.torch_lines(zipped=True))
-        needed = [f"{name.removesuffix('data.pkl')}data/{key}" for key in content.storages]
-        lost = [record for record in needed if record not in report.records]
-        if lost or (content.error and report.records[name] <= _HEAD):
-            report.damaged(f"It lacks {_list(lost, 'record')}." if lost else f"{content.error}.")
-        _warn(report, content)
+    if lost := [what for what, mark in row.get("needs", []) if not re.search(mark, names, re.M)]:
+        raise zipfile.BadZipFile(f"It lacks {_list(lost)}")
+    if report.kind in (_PYTORCH, _SCRIPT, _PACKED):
+        prefix = "" if report.kind == _PACKED else f"{folders.pop()}/"
+        order = f"{prefix}byteorder"
+        if order in report.records and _record(archive, order) not in (b"little", b"big"):
+            raise zipfile.BadZipFile("Its byteorder is neither little nor big")
+        for part in ["constants", "data"] if report.kind == _SCRIPT else ["data"]:
+            start = _record(archive, f"{prefix}{part}.pkl")
+            if reader and len(start) < _HEAD and reader.get_record(f"{part}.pkl") != start:
+                raise zipfile.BadZipFile("It has two lists of records, which differ")
+            content = Pickle(io.BytesIO(start))
+            source.dangerous += content.dangerous()
+            if report.kind != _SCRIPT:
+                describe_pickle(report, content, content.torch_lines(True, report.lines))
+            compare_storages(report.records, content, f"{prefix}{part}")
+    elif row.get("inner"):
+        _judge_records(report, archive, source)
     elif report.kind == _NPZ and is_bounded:
         for item in items:
-            with archive.open(item) as record:
-                if b"'|O'" in record.read(_START).partition(b"\n")[0]:  # the header of an array
-                    report.take(TABLE["other"]["npz_objects"])
+            if b"'|O'" in _record(archive, item.filename, _START)[12:].partition(b"\n")[0]:
+                report.take(TABLE["other"]["npz_objects"])
     elif report.kind == _OTHER_ZIP:
         report.details.append(f"It contains {_list(report.records, 'file')}.")
+
+
+def _record(archive: zipfile.ZipFile, name: str, size: int = _HEAD) -> bytes:
+    with archive.open(name) as record:
+        return record.read(size)
+
+
+def compare_storages(records: dict[str, int], content: Pickle, folder: str) -> None:
+    """Compare the sizes of the records of the tensors with what their pickle says of them.
+
+    Raises:
+        zipfile.BadZipFile: A record is missing or has another size, or the pickle is damaged.
+    """
+    sizes = {f"{folder}/{key}": size for key, (_, _, size) in content.storages.items()}
+    if lost := [name for name in sizes if name not in records]:
+        raise zipfile.BadZipFile(f"It lacks {_list(lost, 'record')}")
+    if wrong := [name for name, size in sizes.items() if size not in (None, records[name])]:
+        raise zipfile.BadZipFile(f"The pickle gives another length for {_list(wrong, 'record')}")
+    if content.error and records.get(f"{folder}.pkl", 0) < _HEAD:
+        raise zipfile.BadZipFile(content.error)
+
+
+def _judge_records(report: Report, archive: zipfile.ZipFile, source: Source) -> None:
+    """Look at the pickles and the files of torch in an archive, which its reader may load."""
+    left = source.limit
+    for name in report.records:
+        may_be_read = _record(archive, name, 1) in b"P\x80(c]}){"  # or it is a bare tensor
+        content = _record(archive, name, min(_HEAD, left) if may_be_read else 0)
+        left -= len(content) + 1024
+        if left < 1024:
+            report.details.append("Only a part of its records was searched for code.")
+            return
+        folder = name.rpartition("/")[0]
+        if name.endswith("_config.json") and folder.endswith(("/weights", "/constants")):
+            paths = [entry["path_name"] for entry in json.loads(content)["config"].values()]
+            if lost := [path for path in paths if f"{folder}/{path}" not in report.records]:
+                raise zipfile.BadZipFile(f"It lacks {_list(lost, 'record')} in {folder}")
+        inner, inside = type(report)(Path(name)), Source(io.BytesIO(content), len(content))
+        for family in (_zip, _legacy, _pickle):
+            if family(inner, inside):
+                break
+        source.dangerous += [f"{function} in {name}" for function in inside.dangerous]
+        if inner.intact is False and content.startswith(b"PK") and len(content) < _HEAD:
+            raise zipfile.BadZipFile(f"{name} is {inner.kind}")
 
 
 def _compare_checksums(report: Report, archive: zipfile.ZipFile, limit: int) -> None:
@@ -233,37 +297,41 @@ def _read_on(file: Any, limit: int) -> int:
     return limit
 
 
-def _describe_pickle(report: Report, content: Pickle, lines: list[str]) -> None:
+def describe_pickle(report: Report, content: Pickle, lines: list[str]) -> None:
     """Say what a pickle holds and needs, given the lines that load it."""
-    report.advice, report.lines, report.loads = "Load it:", lines, True
+    report.lines, report.loads = lines, bool(lines)
     items, refused = content.items() or {}, content.refused()
     if content.items() is not None:
         report.details.append(f"It holds a dict with {_list(items, 'key')}.")
-    if content.tensors:
-        report.details.append(f"Tensors: {_counts(content.tensors)}.")
+    if tensors := +content.tensors:
+        report.details.append(f"Tensors: {_counts(tensors)}.")
     if devices := content.devices():
         report.details.append(f"Saved on {_list(devices)}: map_location loads it on the CPU.")
     if not content.whole:
-        report.details.append("Its pickle is long, and only the beginning was read.")
+        report.details.append(
+            "Only the beginning of its pickle was read. The rest may name other classes."
+        )
     if not content.weights_only:
-        report.details.append("torch.load cannot read its pickle protocol under weights_only.")
+        report.details.append("torch.load cannot read its pickle under weights_only.")
+    is_plain = any("pickle.load" in line for line in lines)
     if refused:
-        begin = "It asks for" if "pickle.load" in lines[-1] else "weights_only does not allow"
+        begin = "It asks for" if is_plain else "weights_only does not allow"
         report.details.append(f"{begin} {_list(refused, 'name')}.")
-    may_run = "pickle.load" in lines[-1] and (refused or not content.whole)
-    if may_run or "weights_only=False" in lines[-1]:
+    if not lines:
+        report.advice = TABLE["other"]["no_lines"]["advice"]
+    elif is_plain and (refused or not content.whole) or "weights_only=False" in lines[-1]:
         report.advice = "Loading it runs code: load it only if you trust its author."
     elif refused:
         report.advice = "Load it without running its code:"
     for row in TABLE["keys"]:
         if row["key"] in items:
             report.kind = row["kind"]
-            report.lines.append(row["line"])
+            report.lines += [row["line"]] * bool(lines)
 
 
-def _warn(report: Report, content: Pickle) -> None:
-    """Advise against a file that can run any code, whatever else was found."""
-    if dangerous := content.dangerous():
+def warn(report: Report, dangerous: list[str]) -> None:
+    """Advise against a file that can run any code, whatever else was found in it."""
+    if dangerous:
         report.details.insert(0, f"It calls {_list(dangerous)}, which weights do not need.")
         report.advice = "Do not load it. Ask its author for a file with tensors only."
         report.lines, report.loads = [], False
@@ -296,25 +364,26 @@ def _legacy(report: Report, source: Source) -> bool:
         report.damaged(found, mark="cut off")
     else:
         fits = "fits" if content.whole and None not in sizes else "was not checked"
+        if fits == "fits" and end < source.size:
+            fits = f"does not fit: {source.size - end:,} bytes follow its end, which torch ignores"
         report.details.append(f"Its length {fits}. This format has no checksums.")
-        _describe_pickle(report, content, content.torch_lines(zipped=False))
-        if report.advice == "Load it:":
-            current = "Save it again to get the current format:"
-            report.advice = f"Load it, but not with mmap=True. {current}"
+        report.advice = "Load it, but not with mmap=True. Save it again to get the current format:"
+        describe_pickle(report, content, content.torch_lines(zipped=False))
         if any(dtype == "Untyped" for dtype, _, _ in content.storages.values()):
             report.take(TABLE["other"]["legacy_untyped"])
-    _warn(report, content)
+    source.dangerous = content.dangerous()
     return True
 
 
 def _pickle(report: Report, source: Source) -> bool:
-    is_binary = re.match(rb"(?!.{8}\{)\x80[\x00-\x05][^\x00]", source.start, re.DOTALL)
+    is_binary = re.match(rb"\x80[\x00-\x05][^\x00]", source.start)
     if not is_binary and source.start[:1] not in (b"(", b"c", b"]", b"}", b")"):
         return False
     stream = io.BytesIO(source.read(_HEAD))
     content = Pickle(stream)
-    if not is_binary and (not content.whole or stream.read(2).strip()):
-        return False  # a text can begin with the letters of a pickle
+    is_sure = is_binary and not re.match(rb".{6}\x00\x00\{", source.start, re.DOTALL)
+    if not is_sure and (not content.whole or stream.read(2).strip()):
+        return False  # a text, or a file of safetensors, can begin like a pickle
     report.take(TABLE["other"]["pickle"])
     if any(name.startswith("joblib.") for name in content.names):
         report.take(TABLE["other"]["joblib"])  # it may have an error: the bytes of arrays follow
@@ -324,8 +393,10 @@ def _pickle(report: Report, source: Source) -> bool:
         report.take(TABLE["other"]["distcp"])
     else:
         content.weights_only = True  # pickle.load, which reads every protocol, is to load it
-        _describe_pickle(report, content, report.lines)
-    _warn(report, content)
+        describe_pickle(report, content, report.lines)
+        if content.whole and (rest := source.size - stream.tell()):
+            report.details.append(f"After its end, {rest:,} bytes follow, which are not loaded.")
+    source.dangerous = content.dangerous()
     return True
 
 
@@ -376,58 +447,70 @@ def _bytes(report: Report, source: Source) -> bool:
 def _check(report: Report, source: Source) -> None:
     """Let the library of a format read the file: it raises an error if the file is damaged."""
     source.file.seek(0)
-    if source.is_inner:
-        return
+    if source.is_inner or not_utf8(report.path) and report.kind == "a safetensors file":
+        return  # the library of safetensors opens no such path
     if report.kind == "a safetensors file":
         from safetensors import safe_open
 
         with safe_open(report.path, "numpy") as file:
             names = file.keys()
             dtypes = Counter(file.get_slice(name).get_dtype() for name in names)
-        report.intact = True
         report.details = ["Its length fits its header. This format has no checksums."]
         report.details.append(f"It holds {_list(names, 'tensor')}.")
         report.details.append(f"Types: {_counts(dtypes) or 'none'}.")
     elif report.kind == "a NumPy array (npy)":
         import numpy as np
 
-        array = np.load(report.path, mmap_mode="r")
-        report.intact = True
-        report.details = [f"An array of shape {array.shape} and type {array.dtype}."]
+        array = np.load(report.path, mmap_mode="r", max_header_size=_MAX_HEADER)
+        found = f"An array of shape {array.shape} and type {str(array.dtype)[:60]}."
+        report.details = [found, "Its length fits its header. This format has no checksums."]
+        if len(source.start[12:].partition(b"\n")[0]) > 9_900:  # NumPy has a limit of 10,000
+            report.lines[-1] = f"array = np.load({{path}}, max_header_size={_MAX_HEADER:_})"
+    elif report.kind == "a NumPy array of objects (npy)":
+        content = Pickle(io.BytesIO(source.read(_HEAD)[12:].partition(b"\n")[2]))
+        source.dangerous = content.dangerous()
+        if content.error and source.size < _HEAD:
+            raise ValueError(f"Its pickle is damaged: {content.error}")
+        if content.whole:
+            report.details = ["Its pickle is complete. This format has no checksums."]
+    elif report.kind == "an HDF5 file (Keras writes this format)":
+        start, version = source.start, source.start[8]  # of the superblock
+        begin, size = (12, start[9]) if version > 1 else (24 + 4 * version, start[13])
+        end = int.from_bytes(start[begin + 2 * size : begin + 3 * size], "little")
+        if not 0 < end <= source.size:
+            raise ValueError(f"Its header says that it has {end:,} bytes")
+        report.details = ["Its length fits its header. This format seldom has checksums."]
+    elif report.kind == "a GGUF file" and source.size < 24:
+        raise ValueError("Its header is cut off")
     elif report.kind == "an ONNX model" and source.size <= _HEAD:
         import onnx
 
         onnx.load_model_from_string(source.read(_HEAD))
     elif report.kind == "a tar archive":
         with tarfile.open(fileobj=source.file, mode="r:") as archive:
-            names = [member.name for member in itertools.islice(archive, 1000)]
+            names = [member.name for member in itertools.islice(archive, _MEMBERS)]
+            end = archive.offset
+        if len(names) < _MEMBERS and source.read(1024, end) != bytes(1024):
+            raise ValueError(f"A header is damaged or the end missing after {_list(names, 'file')}")
         report.details = [f"It contains {_list(names, 'file')}."]
     elif report.kind == "a 7z archive":  # its first header has a checksum, and says where it ends
         checksum, offset, size = struct.unpack_from("<IQQ", source.start, 8)
         if zlib.crc32(source.start[12:32]) != checksum or 32 + offset + size > source.size:
             raise ValueError("Its first header is damaged, or its end is missing")
-    elif report.kind in _OPENERS or report.kind == _ZLIB:
+    elif "compressed by" in report.kind and report.lines[0].startswith("import"):
         _check_compressed(report, source)
-
-
-_ZLIB = "a file compressed by zlib"
-_OPENERS: dict[str, Callable[[Any], Any]] = {
-    "a file compressed by gzip": gzip.open,
-    "a file compressed by bz2": bz2.open,
-    "a file compressed by xz": lzma.open,
-    "a file compressed by lzma": lzma.open,
-}
 
 
 def _check_compressed(report: Report, source: Source) -> None:
     """Read the whole file, which compares its checksum, and identify the beginning inside."""
     compressed = report.kind.removeprefix("a file ")
     report.details = ["No checksum was compared."]
-    if report.kind == _ZLIB:
+    if compressed.endswith("zlib"):
         start = zlib.decompressobj().decompress(source.start, _START)
     else:
         limit = -1 if "bz2" in compressed and source.size > _SLOW else source.limit
-        with _OPENERS[report.kind](source.file) as file:
+        opener: Any = {"gzip": gzip.open, "bz2": bz2.open}.get(compressed.split()[-1], lzma.open)
+        with opener(source.file) as file:
             start = file.read(_START)
             if _read_on(file, limit) >= 0 and "lzma" not in compressed:  # which has none
                 report.intact, report.details = True, ["Its checksum matches."]
@@ -438,6 +521,11 @@ def _check_compressed(report: Report, source: Source) -> None:
         report.take(TABLE["other"]["joblib"])
     if kind != type(report).kind:
         report.kind = f"{kind}, {compressed}"
+
+
+def not_utf8(path: Path) -> bool:
+    """Whether a path has bytes that are not UTF-8."""
+    return bool(re.search("[\ud800-\udfff]", str(path)))
 
 
 def _list(names: Iterable[Any], what: str = "") -> str:
@@ -455,4 +543,4 @@ def _counts(dtypes: Counter[str]) -> str:
     return ", ".join(f"{count:,} {dtype}" for dtype, count in dtypes.most_common(4))
 
 
-_FAMILIES = (_empty, _zip, _legacy, _pickle, _text, _bytes)
+_FAMILIES = (_empty, _zip, _legacy, _pickle, _text, _bytes, _archive)

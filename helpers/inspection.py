@@ -8,30 +8,33 @@ import difflib
 import glob
 import io
 import itertools
+import json
 import os
 import re
 import shlex
 import stat
 import sys
 import textwrap
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from helpers.formats import TABLE, Source, identify
-from helpers.pickles import quoted
+from helpers import formats
+from helpers.formats import TABLE, not_utf8
+from helpers.pickles import Pickle, quoted
 
 # The endings of files with weights, in the order in which they are looked for in a folder.
 _WEIGHTS = ("model.safetensors", ".safetensors", "model.bin", ".ckpt", ".pt", ".pth", ".tar")
 _WEIGHTS += (".bin", ".onnx", ".gguf", ".h5", ".keras", ".npz", ".pkl")
 _ENTRIES = 10_000  # of a folder
 _SHARDS = 100  # files of a sharded checkpoint that are looked at
-_LINES, _WIDTH = 24, 100  # of a printed report
+_LINES, _WIDTH = 40, 100  # of a printed report
 
 
 @dataclass
 class Report:
-    """What ``look_inside`` found. Print it for a text of at most 24 lines.
+    """What ``look_inside`` found. Print it for a text of at most 40 lines.
 
     Attributes:
         path: The path that was given.
@@ -111,7 +114,7 @@ def _look(report: Report, full: bool, share: int) -> None:
     if file:
         report.size = status.st_size
         with file:
-            identify(report, Source(file, report.size, full, share))
+            formats.identify(report, formats.Source(file, report.size, full, share))
         _describe_name(report)
     elif stat.S_ISDIR(status.st_mode):
         _describe_folder(report, names, full)
@@ -149,6 +152,9 @@ def _describe_name(report: Report) -> None:
         report.take(TABLE["other"]["distcp"])
         report.intact = None
         report.details = ["It has an archive for each tensor. Only the last one was checked."]
+    elif not_utf8(report.path) and report.loads and "torch.load" not in str(report.lines):
+        report.advice, report.loads = "Rename it: its library opens no such name.", False
+        report.lines = ["import os", "os.rename({path}, {target})"]
     elif name.endswith(".safetensors") and any("torch.load({path}" in s for s in report.lines):
         report.details.append("torch.load goes by the name, so the lines pass an open file.")
         report.lines = [s.replace("load({path}", 'load(open({path}, "rb")') for s in report.lines]
@@ -171,18 +177,16 @@ def _describe_folder(report: Report, names: list[str], full: bool) -> None:
         report.take(row)
         report.intact = False if row.get("broken") else None
     if report.kind == "a distributed checkpoint":
-        index = report.path / ".metadata"
-        content = index.read_bytes() if index.is_file() else b""  # not a pipe, which could block
-        needed = {name.decode() for name in re.findall(rb"__\d+_\d+\.distcp", content)}
-        if missing := sorted(needed - set(names)):
-            report.damaged(f"{len(missing)} of its files are missing: {', '.join(missing[:5])}.")
-        inner = look_inside(index) if content else report
-        if inner.advice.startswith("Do not load"):
-            report.details, report.advice = inner.details, inner.advice
-            report.lines, report.loads = [], False
+        _describe_distributed(report)
+    elif report.kind == "an unpacked PyTorch file":
+        _describe_unpacked(report)
     elif row is None and any(shards):
         _describe_shards(report, next(filter(None, shards)), names, full)
-    elif row is None:
+    if row is None and report.intact is not False and (missing := _missing(report.path, names)):
+        report.take(TABLE["other"]["shards.safetensors"])
+        found = f"{len(missing)} files of its index are missing: {', '.join(missing[:3])}."
+        report.damaged(found, "Download the missing files into this folder.", mark="")
+    elif row is None and not any(shards):
         for ending in _WEIGHTS:
             if found := [report.path / name for name in names if name.endswith(ending)]:
                 newest = max(found, key=lambda path: path.lstat().st_mtime)
@@ -191,6 +195,50 @@ def _describe_folder(report: Report, names: list[str], full: bool) -> None:
                 report.advice, report.lines = inner.advice, inner.lines
                 report.loads, report.intact = inner.loads, inner.intact
                 return
+
+
+def _start(path: Path) -> bytes:
+    """The beginning of a file. It is empty for a pipe, which could block."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(1 << 25)
+
+
+def _describe_distributed(report: Report) -> None:
+    path = report.path / ".metadata"
+    index, inner = Pickle(io.BytesIO(_start(path))), look_inside(path)
+    if "torch.distributed.checkpoint.metadata.BytesStorageMetadata" in index.names:
+        report.lines[-1] = "state = torch.load({target}, weights_only=False)"
+    paths = {name: report.path / name for name in index.ends}
+    sizes = {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
+    if lost := sorted(name for name, end in index.ends.items() if sizes.get(name, -1) < end):
+        report.damaged(f"{len(lost)} of its files are missing or cut off: {', '.join(lost[:5])}.")
+    if inner.intact is False:
+        report.damaged(f".metadata is {inner.kind}.", mark="" if lost else "damaged")
+    formats.warn(report, index.dangerous())
+
+
+def _describe_unpacked(report: Report) -> None:
+    content = Pickle(io.BytesIO(_start(report.path / "data.pkl")))
+    paths = {f"data/{key}": report.path / "data" / key for key in content.storages}
+    sizes = {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
+    formats.describe_pickle(report, content, content.torch_lines(True, report.lines))
+    try:
+        formats.compare_storages(sizes, content, "data")
+    except zipfile.BadZipFile as error:
+        report.damaged(f"{error}.")
+    formats.warn(report, content.dangerous())
+
+
+def _missing(folder: Path, names: list[str]) -> list[str]:
+    """The files that an index of a sharded checkpoint names, and that are missing."""
+    found = []  # for each index: one of them can be that of another format
+    for name in names:
+        if name.endswith(".index.json") and (index := _start(folder / name)):
+            needed = set(json.loads(index)["weight_map"].values())
+            found.append(sorted(name for name in needed if not (folder / name).is_file()))
+    return min(found, key=len, default=[])
 
 
 def _describe_shards(report: Report, shard: re.Match[str], names: list[str], full: bool) -> None:
@@ -206,10 +254,13 @@ def _describe_shards(report: Report, shard: re.Match[str], names: list[str], ful
     looked_at = needed[:_SHARDS]
     for name in looked_at:
         inner = _inspected(report.path / name, full, len(looked_at))
-        if not inner.loads:
+        if inner.advice != "Load it:":  # it is damaged, or holds other classes
             report.damaged(f"{name} is {inner.kind}.", inner.advice, mark="")
             report.details += inner.details
-            report.lines = inner.lines
+            report.lines, report.intact = (
+                inner.lines,
+                None if inner.loads or inner.intact else False,
+            )
             return
     if count > _SHARDS:
         report.details.append(f"Only the first {_SHARDS} were looked at.")
@@ -229,15 +280,27 @@ def _printable(text: str) -> str:
 def _filled_in(lines: list[str], path: Path) -> list[str]:
     """Put the paths into the lines."""
     name = path.stem if path.suffix else f"{path.name}.pt"
+    if not_utf8(path):
+        name = re.sub("[\ud800-\udfff]", "_", path.name)
     targets = (path.parent / f"unpacked{number}-{name}" for number in ["", *range(2, 100)])
     target = next((target for target in targets if not os.path.lexists(target)), "")
     codes = {
         "{path}": quoted(str(path)),
         "{target}": quoted(str(target)),
         "{folder}": quoted(str(path.parent)),
-        "{file}": shlex.quote(_printable(path.name)),
+        "{file}": _shell(path.name),
+        "{out}": _shell(Path(target).name),
     }
     return [_replaced(line, codes) for line in lines]
+
+
+def _shell(name: str) -> str:
+    """The name of a file for a shell, which may hold any bytes, and begin with a dash."""
+    name = f"./{name}" if name.startswith("-") else name
+    if name.isprintable():
+        return shlex.quote(name)
+    code = re.sub(rb"[^\w./-]", lambda byte: b"\\x%02x" % ord(byte[0]), os.fsencode(name))
+    return f"$'{code.decode()}'"
 
 
 def _replaced(line: str, codes: dict[str, str]) -> str:
