@@ -47,6 +47,7 @@ PHRASES = [
     r"list index out of range|pop from empty list|unsupported operand type",
     r"maximum recursion depth exceeded|Can't pickle local object|Can't get local object",
     r"saved tensors|saved intermediate values of the graph|codec can't decode bytes?",
+    r"DataLoader worker .*is killed by signal",
     r"\[(?:Errno|WinError) \d+\] [A-Z][\w -]+",
     r"\b\w*(?:Error|Exception|Warning)\b",
 ]
