@@ -575,6 +575,14 @@ def test_a_pasted_error_shows_its_entries_in_place_of_the_page(index):
     assert index.locator("section > .entry:visible").count() == 0
 
 
+def test_the_fix_of_the_wording_that_was_pasted_comes_first(index):
+    pasted = (
+        "Due to a serious vulnerability issue in torch.load, even with weights_only=True, we now"
+    )
+    shown, _ = ask(index, f"ValueError: {pasted} require users to upgrade torch to at least v2.6")
+    assert "Upgrade PyTorch, or use the safetensors file" in shown[0].partition("Cause:")[0]
+
+
 def test_a_task_is_found_on_the_page_of_errors(index):
     shown, _ = ask(index, "average the weights of several checkpoints")
     assert "torch.stack" in shown[0]
