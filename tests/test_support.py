@@ -92,8 +92,8 @@ def test_the_workflow_runs_each_system_that_a_notebook_may_declare():
 def test_the_readme_names_the_notebooks_that_do_not_run_everywhere():
     limited = [path for path in NOTEBOOKS if len(notebook_rules.systems(path)) < 3]
     assert {tuple(notebook_rules.systems(path)) for path in limited} == {("Linux", "macOS")}
-    numbers = " and ".join(path.name.partition("_")[0].lstrip("0") for path in limited)
-    assert f"Notebooks {numbers} run on Linux and macOS." in README
+    *others, last = [path.name.partition("_")[0].lstrip("0") for path in limited]
+    assert f"Notebooks {', '.join(others)} and {last} run on Linux and macOS." in README
 
 
 # ---- the table of what other versions say -------------------------------------------------------
