@@ -253,7 +253,7 @@ class Index:
             cover = max([self._cover(number, set(line), least) for line in lines], default=0)
             if sizes or any(score >= bound and cover >= part for bound, part in bounds):
                 fitting.append((-score - 0.2 * max(sizes, default=0), number, entry))
-            elif score >= 1 and (about_it or (in_words and cover >= 0.5)):
+            elif score >= 1 and (about_it or (in_words and cover >= 0.55)):
                 nearest.append((-score, number, entry))
         if fitting:
             return [entry for _, _, entry in sorted(fitting)[:SHOWN]], True

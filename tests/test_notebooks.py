@@ -93,7 +93,8 @@ def test_the_outputs_were_produced_by_the_pinned_versions(path):
     assert versions.pop("Python")
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = {line.partition(" ;")[0] for line in lines}
-    assert {f"{name.lower()}=={version}" for name, version in versions.items()} <= pins
+    names = {name: name.lower().replace("_", "-") for name in versions}
+    assert {f"{names[name]}=={version}" for name, version in versions.items()} <= pins
 
 
 def test_a_refresh_stores_outputs_with_the_date_and_the_versions(tmp_path):

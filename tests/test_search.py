@@ -141,7 +141,7 @@ REFUSED = (
         (REFUSED.format("numpy._core.multiarray.scalar"), "NumPy scalar"),
         (REFUSED.format("numpy.core.multiarray._reconstruct"), "NumPy array"),
         (REFUSED.format("argparse.Namespace"), "name after `GLOBAL`"),
-        (REFUSED.format("omegaconf.dictconfig.DictConfig"), "name after `GLOBAL`"),
+        (REFUSED.format("omegaconf.dictconfig.DictConfig"), "config of OmegaConf"),
         (REFUSED.format("my_project.engine.RunState"), "name after `GLOBAL`"),
     ],
 )
@@ -220,7 +220,7 @@ def test_if_no_entry_fits_the_nearest_are_shown_as_such():
 
 def test_a_task_is_found_in_other_words():
     for words, task in (
-        ("save only the LoRA weights", "adapter weights"),
+        ("save only the LoRA weights", "LoRA"),
         ("GPU out of memory while loading", "GPU memory"),
         ("keep the best of five", "Keep the best"),
         ("continue training tomorrow", "continue training"),

@@ -142,7 +142,7 @@ function makeSearch(entries) {
       const covered = Math.max(0, ...lines.map((line) => cover(entry, line, least)));
       if (sizes.length > 0 || bounds.some(([bound, part]) => score >= bound && covered >= part)) {
         fitting.push([score + 0.2 * Math.max(0, ...sizes), number]);
-      } else if (score >= 1 && (aboutIt || (inWords && covered >= 0.5))) {
+      } else if (score >= 1 && (aboutIt || (inWords && covered >= 0.55))) {
         nearest.push([score, number]);
       }
     });
