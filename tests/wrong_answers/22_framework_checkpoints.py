@@ -59,7 +59,7 @@ def network_weights(path, prefix):
 
 
 # %% hyperparameters: turns the protection off
-# gets 0 of 4: an AttributeDict: it raised ModuleNotFoundError
+# gets 0 of 4: an AttributeDict: expected plain values, got also
 def hyperparameters(path):
     return torch.load(path, weights_only=False).get("hyper_parameters", {})
 
