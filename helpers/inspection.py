@@ -257,10 +257,8 @@ def _describe_shards(report: Report, shard: re.Match[str], names: list[str], ful
         if inner.advice != "Load it:":  # it is damaged, or holds other classes
             report.damaged(f"{name} is {inner.kind}.", inner.advice, mark="")
             report.details += inner.details
-            report.lines, report.intact = (
-                inner.lines,
-                None if inner.loads or inner.intact else False,
-            )
+            report.lines = inner.lines
+            report.intact = None if inner.loads or inner.intact else False
             return
     if count > _SHARDS:
         report.details.append(f"Only the first {_SHARDS} were looked at.")

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch.optim import SGD
 
 import make_golden
+import make_reader
 from course import stored_torch
-from helpers import checkpoint, devices
+from helpers import checkpoint, data, devices
 from helpers.inspection import look_inside
 from helpers.models import LeNet
 
@@ -87,6 +88,39 @@ def test_training_continues(saved, model):
 def test_only_releases_before_1_6_wrote_the_legacy_format(path):
     legacy = version_of(path) in ("1.0.1", "1.5.1")
     assert look_inside(path).kind == ("a legacy PyTorch file" if legacy else "a PyTorch file")
+
+
+# ---- the first version of the digit reader, which notebook 20 loads -----------------------------
+
+READER = devices.FILES / "reader-v1.pt"
+
+
+def test_version_1_of_the_reader_reads_as_many_digits_as_its_file_says():
+    saved = torch.load(READER, weights_only=True)
+    reader = make_reader.Reader()
+    reader.load_state_dict(saved["model_state_dict"])
+    images, labels = data.digits()[1].tensors
+    with torch.inference_mode():
+        logits = reader.eval()(images)
+    assert torch.allclose(logits[:4], saved["logits"], rtol=0, atol=1e-4)
+    assert (logits.argmax(1) == labels).sum() == saved["correct"] == 346
+    assert saved["images"] == len(labels)
+
+
+def test_the_file_of_the_reader_is_of_version_1_and_small():
+    state_dict = torch.load(READER, weights_only=True)["model_state_dict"]
+    assert state_dict._metadata[""] == {"version": 1}
+    assert list(state_dict)[::2] == ["rows.weight", "qkv.weight", "fc.weight"]
+    assert READER.stat().st_size < 20_000
+
+
+def test_a_file_of_version_1_of_the_reader_can_be_made(tmp_path):
+    make_reader.main(tmp_path / "reader-v1.pt")
+    made = torch.load(tmp_path / "reader-v1.pt", weights_only=True)
+    stored = torch.load(READER, weights_only=True)
+    assert made.keys() == stored.keys()
+    assert made["model_state_dict"].keys() == stored["model_state_dict"].keys()
+    assert made["correct"] > 0.9 * made["images"]
 
 
 # ---- files that a GPU wrote ---------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Train version 1 of the digit reader of notebook 20, and save it: ``python make_reader_v1.py``.
+"""Train version 1 of the digit reader of notebook 20, and save it: ``python tools/make_reader.py``.
 
 The file ``reader-v1.pt`` is a checkpoint of an older version of the notebook's class. It was
 written before the class had a version number. Newer versions must load it and name the same

@@ -22,13 +22,6 @@ SHOWN = """() => {
 }"""
 
 
-# A font is loaded when the first slide needs it. Until then the text has another width.
-SETTLED = """async () => {
-  await document.fonts.ready;
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-}"""
-
-
 # A click returns before the next page has loaded its scripts: until then `Reveal` has no value.
 READY = "typeof Reveal !== 'undefined' && Reveal.isReady()"
 
@@ -49,9 +42,6 @@ def test_one_key_leads_through_a_deck_to_its_end(tab, decks, path):
     seen, over = [], []
     for _ in range(400):
         shown = page.evaluate(SHOWN)
-        if shown["over"] > 12:
-            page.evaluate(SETTLED)
-            shown = page.evaluate(SHOWN)
         assert not shown["broken"] and not shown["small"]
         seen.append(shown["text"])
         if shown["over"] > 12:  # the margin below the last line

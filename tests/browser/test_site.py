@@ -316,6 +316,17 @@ def assert_figures_can_be_read(page):
         assert linear[1] / linear[0] >= 7  # WCAG's enhanced contrast, for text
 
 
+def test_the_indexes_stay_in_the_sidebar_however_far_it_is_scrolled(visit):
+    page = visit("helpers.html", {"width": 1280, "height": 600})
+    sidebar = page.locator(".bd-sidebar-primary")
+    sidebar.evaluate("sidebar => sidebar.scrollTo(0, sidebar.scrollHeight)")
+    assert sidebar.get_by_text("Saving and loading").bounding_box()["y"] < 0
+    for name in ("Index of errors", "Index of tasks"):
+        link = sidebar.get_by_role("link", name=name)
+        assert link.bounding_box()["y"] >= 0
+        link.click(trial=True)  # fails if another element covers the link
+
+
 def test_axe_finds_what_is_wrong(visit):
     page = visit(next(iter(NOTEBOOK_PAGES)))
     open_all(page)
