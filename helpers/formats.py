@@ -16,6 +16,7 @@ import json
 import lzma
 import re
 import struct
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -323,10 +324,16 @@ def describe_pickle(report: Report, content: Pickle, lines: list[str]) -> None:
         report.advice = "Loading it runs code: load it only if you trust its author."
     elif refused:
         report.advice = "Load it without running its code:"
+        known = {*sys.stdlib_module_names, "__main__", "numpy", "torch"}
+        if libraries := sorted({name.partition(".")[0] for name in refused} - known):
+            report.advice = "Load it without running its code. "
+            report.advice += f"{_list(libraries)} need not be installed:"
     for row in TABLE["keys"]:
-        if row["key"] in items:
+        if set(row["keys"]) <= items.keys() and row.get("lacks") not in items:
             report.kind = row["kind"]
+            report.details += [row["detail"]] if "detail" in row else []
             report.lines += [row["line"]] * bool(lines)
+            break
 
 
 def warn(report: Report, dangerous: list[str]) -> None:

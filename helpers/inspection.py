@@ -172,29 +172,112 @@ def _describe_folder(report: Report, names: list[str], full: bool) -> None:
     report.details = [f"It contains: {shown}{'…' if len(names) > 8 else '.'}"]
     joined = "\n".join(names)
     row = next((r for r in TABLE["folder"] if re.search(r["pattern"], joined, re.MULTILINE)), None)
-    shards = [re.fullmatch(r"(.+-)\d{5}-of-(\d{5})(\.safetensors|\.bin)", name) for name in names]
     if row:
         report.take(row)
         report.intact = False if row.get("broken") else None
-    if report.kind == "a distributed checkpoint":
-        _describe_distributed(report)
-    elif report.kind == "an unpacked PyTorch file":
-        _describe_unpacked(report)
-    elif row is None and any(shards):
+        if describe := _FOLDERS.get(report.kind):
+            describe(report)
+    else:
+        _describe_weights(report, names, full)
+    _describe_run(report, names, full)
+
+
+def _describe_weights(report: Report, names: list[str], full: bool) -> None:
+    """Report a folder that nothing but its files with weights identifies."""
+    shards = [re.fullmatch(r"(.+-)\d{5}-of-(\d{5})(\.safetensors|\.bin)", name) for name in names]
+    if any(shards):
         _describe_shards(report, next(filter(None, shards)), names, full)
-    if row is None and report.intact is not False and (missing := _missing(report.path, names)):
+    if report.intact is not False and (missing := _missing(report.path, names)):
         report.take(TABLE["other"]["shards.safetensors"])
         found = f"{len(missing)} files of its index are missing: {', '.join(missing[:3])}."
         report.damaged(found, "Download the missing files into this folder.", mark="")
-    elif row is None and not any(shards):
-        for ending in _WEIGHTS:
-            if found := [report.path / name for name in names if name.endswith(ending)]:
-                newest = max(found, key=lambda path: path.lstat().st_mtime)
-                inner = look_inside(newest, full)
-                report.details += [f"{newest.name} is {inner.kind}.", *inner.details]
-                report.advice, report.lines = inner.advice, inner.lines
-                report.loads, report.intact = inner.loads, inner.intact
-                return
+    elif not any(shards):
+        candidates = [name for name in names if not re.fullmatch(TABLE["states"], name)]
+        endings = (e for e in _WEIGHTS if any(name.endswith(e) for name in candidates))
+        if ending := next(endings, None):
+            found = [report.path / name for name in candidates if name.endswith(ending)]
+            _describe_one_of(report, max(found, key=lambda path: path.lstat().st_mtime), full)
+        else:
+            _describe_runs(report, names, full)
+    _describe_transformers(report)
+
+
+def _describe_one_of(report: Report, path: Path, full: bool) -> None:
+    """Report the file or folder that counts in a folder."""
+    inner = look_inside(path, full)
+    report.details += [f"{path.name} is {inner.kind}.", *inner.details]
+    report.advice, report.lines = inner.advice, inner.lines
+    report.loads, report.intact = inner.loads, inner.intact
+
+
+def _describe_runs(report: Report, names: list[str], full: bool) -> None:
+    """Report the newest checkpoint in a folder with a folder for each."""
+    numbers = {}
+    for name in names:
+        number = re.fullmatch(TABLE["checkpoints"], name)
+        path = report.path / name
+        if number and path.is_dir() and not path.is_symlink():  # a link could lead back here
+            numbers[name] = int(number["number"] or 0)
+    if numbers:
+        newest = max(numbers, key=lambda name: numbers[name])
+        _describe_one_of(report, report.path / newest, full)
+
+
+def _describe_transformers(report: Report) -> None:
+    """Name the class of transformers that the configuration names."""
+    config = _json(report.path / "config.json")
+    architecture = (config.get("architectures") or [""])[0]
+    if not report.loads or "model_type" not in config or not architecture.isidentifier():
+        return
+    if "auto_map" in config:
+        found = "Its config.json names code of its author, which trust_remote_code=True would run."
+        report.details.append(found)
+        return
+    report.take(TABLE["other"]["transformers"])
+    report.lines = [line.replace("{class}", architecture) for line in report.lines]
+
+
+def _describe_adapter(report: Report) -> None:
+    """Choose the lines for an adapter by what its configuration says of the base model."""
+    config = _json(report.path / "adapter_config.json")
+    weights = [report.path / f"adapter_model{ending}" for ending in (".safetensors", ".bin")]
+    inner = look_inside(next(filter(Path.is_file, weights), weights[0]))
+    task, base = config.get("task_type"), config.get("base_model_name_or_path")
+    kind = "AutoPeftModel" if config.get("auto_mapping") else None
+    kind = TABLE["tasks"].get(task) if task else kind
+    if not inner.loads:
+        report.damaged(f"{inner.path.name} is {inner.kind}.", inner.advice, mark="")
+        report.intact, report.lines = inner.intact, inner.lines
+    elif base and kind:
+        report.details.append(f"Its base model is {base}.")
+        report.lines = [line.replace("{class}", kind) for line in report.lines]
+    else:
+        report.advice, report.lines = TABLE["other"]["adapter"]["advice"], inner.lines
+
+
+def _describe_run(report: Report, names: list[str], full: bool) -> None:
+    """Add the other states of a training run to the lines that load the weights."""
+    joined = "\n".join(names)
+    row = next((r for r in TABLE["run"] if re.search(r["pattern"], joined, re.MULTILINE)), None)
+    if row is None or report.intact is False:
+        return
+    report.kind, lines, others = row["kind"], report.lines, []
+    pattern = "|".join([TABLE["states"], row.get("models", "$")])
+    for name in (name for name in names if re.fullmatch(pattern, name)):
+        inner = look_inside(report.path / name, full)
+        if inner.intact is False:
+            report.damaged(f"{name} is {inner.kind}.", inner.advice, mark="")
+            return
+        if report.loads and inner.advice == "Load it:" and len(inner.lines) == 2:
+            variable = re.sub(r"\W.*", "_state", name)
+            lines = lines + [re.sub(r"^state\b", variable, line) for line in inner.lines]
+        else:
+            others.append(name)
+    if others:
+        found = f"Each of these needs lines of its own, so look at it: {', '.join(others)}."
+        report.details.append(found)
+    imports = sorted({line for line in lines if re.match("(import|from) ", line)})
+    report.lines = [*imports, *[line for line in lines if line not in imports]]
 
 
 def _start(path: Path) -> bytes:
@@ -229,6 +312,22 @@ def _describe_unpacked(report: Report) -> None:
     except zipfile.BadZipFile as error:
         report.damaged(f"{error}.")
     formats.warn(report, content.dangerous())
+
+
+_FOLDERS = {
+    "a distributed checkpoint": _describe_distributed,
+    "an unpacked PyTorch file": _describe_unpacked,
+    "a PEFT adapter": _describe_adapter,
+}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. It is empty if there is none."""
+    try:
+        found = json.loads(_start(path))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _missing(folder: Path, names: list[str]) -> list[str]:
