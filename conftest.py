@@ -18,6 +18,7 @@ import forked
 import forked_kernels
 import needs
 import notebook_rules
+import offline
 import versions
 
 _folder = pytest.StashKey[tempfile.TemporaryDirectory]()
@@ -25,6 +26,7 @@ _server = pytest.StashKey[subprocess.Popen | None]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    offline.stay()
     ignored = [f"ignore:{row['begins']}" for row in versions.rows("warning")]
     os.environ["PYTHONWARNINGS"] = ",".join(ignored)
     if needs.SYSTEM == "macOS":  # which disables the module's own redirection
@@ -40,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ[variable] = config.stash[_folder].name
     tempfile.tempdir = None
+    os.environ[offline.NOTES] = os.path.join(config.stash[_folder].name, "contacted_hosts")
     # There are as many workers as cores. With more than one thread each, they would wait for each
     # other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -76,7 +79,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Fail if a whole file is skipped: each test declares its own needs."""
+    """Fail if another host was contacted, or a whole file skipped: each test declares its needs."""
+    for host in offline.contacted():
+        terminalreporter.write_line(f"ERROR another host was contacted: {host}", red=True)
+        terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
     for report in terminalreporter.getreports("skipped"):
         if report.when == "collect":
             terminalreporter.write_line(f"ERROR {report.nodeid} was skipped as a whole", red=True)

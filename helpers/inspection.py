@@ -274,7 +274,7 @@ def _describe_run(report: Report, names: list[str], full: bool) -> None:
         else:
             others.append(name)
     if others:
-        found = f"Each of these needs lines of its own, so look at it: {', '.join(others)}."
+        found = f"Look at the following files separately: {', '.join(others)}."
         report.details.append(found)
     imports = sorted({line for line in lines if re.match("(import|from) ", line)})
     report.lines = [*imports, *[line for line in lines if line not in imports]]

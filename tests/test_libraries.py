@@ -114,7 +114,7 @@ def test_the_states_of_the_trainer_are_loaded_beside_the_weights(made):
     )
     assert equal(found["optimizer_state"]["state"][0], optimizer["state"][0])
     assert found["scheduler_state"] == scheduler
-    assert "so look at it: rng_state.pth, training_args.bin." in " ".join(str(report).split())
+    assert "separately: rng_state.pth, training_args.bin." in " ".join(str(report).split())
     state = lines_of(look_inside(folder / "rng_state.pth"))["state"]
     assert state["cpu"].dtype == torch.uint8
 

@@ -206,8 +206,11 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], memory: list[int
     import matplotlib
     import numpy
 
+    import offline
+
     resource.setrlimit(resource.RLIMIT_DATA, tuple(memory))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    offline.stay()
     sys.stdout.reconfigure(line_buffering=os.isatty(1))
     numpy.random.seed()  # Python seeds its own generator again at each fork, but not this one
     multiprocessing.process.ORIGINAL_DIR = cwd

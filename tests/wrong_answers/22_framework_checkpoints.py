@@ -22,7 +22,7 @@ def network_weights(path, prefix):
 
 
 # %% network-weights: looks for the prefix anywhere in a name
-# gets 1 of 3: an average beside the network: expected weight to be the tensor model.weight of the file
+# gets 1 of 3: an average beside the network: expected weight to be the tensor
 def network_weights(path, prefix):
     weights = torch.load(path)["state_dict"]
     found = {k.partition(prefix)[2]: v for k, v in weights.items() if prefix in k}
@@ -32,7 +32,7 @@ def network_weights(path, prefix):
 
 
 # %% network-weights: removes the first part of each name
-# gets 1 of 3: an average beside the network: expected weight to be the tensor model.weight of the file
+# gets 1 of 3: an average beside the network: expected weight to be the tensor
 def network_weights(path, prefix):
     weights = torch.load(path)["state_dict"]
     found = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(prefix[:-1])}
@@ -167,7 +167,7 @@ def hyperparameters(path):
 
 
 # %% trainer-optimizer: makes one group
-# gets 0 of 4: two linear layers: it raised ValueError('loaded state dict has a different number of parameter groups
+# gets 0 of 4: two linear layers: it raised ValueError('loaded state dict has a different number
 def trainer_optimizer(net, path):
     optimizer = torch.optim.AdamW(net.parameters())
     optimizer.load_state_dict(torch.load(path))
@@ -285,9 +285,9 @@ def raw_weights(path):
     average = checkpoint["state_dict"]
     raw = checkpoint.get("current_model_state", average)
     same = torch.equal(raw["model.weight"], average["model.weight"])
-    if "averaging_state" in checkpoint and same:
-        if checkpoint["averaging_state"]["n_averaged"] > 1:
-            raise ValueError("lost")
+    state = checkpoint.get("averaging_state", {"n_averaged": 0})
+    if state["n_averaged"] > 1 and same:
+        raise ValueError("lost")
     return raw
 
 
@@ -297,7 +297,7 @@ def raw_weights(path):
     checkpoint = torch.load(path)
     average = checkpoint["state_dict"]
     raw = checkpoint.get("current_model_state", average)
-    if "averaging_state" in checkpoint and checkpoint["averaging_state"]["n_averaged"] > 1:
-        if any(torch.equal(raw[name], average[name]) for name in raw):
-            raise ValueError("lost")
+    state = checkpoint.get("averaging_state", {"n_averaged": 0})
+    if state["n_averaged"] > 1 and any(torch.equal(raw[k], average[k]) for k in raw):
+        raise ValueError("lost")
     return raw
