@@ -5,6 +5,7 @@ style of the page shows the one that fits.
 """
 
 import html
+import random
 import re
 import textwrap
 from dataclasses import dataclass
@@ -93,28 +94,35 @@ def columns(stops: dict[int, Stop]) -> list[tuple[int | tuple[int, int], ...]]:
             if right != end:
                 found[column + 1].append(right)
 
-    def cost(column: int, left: tuple, right: tuple) -> tuple[int, float]:
-        """How many arrows cross between two columns, and how far they go up or down."""
-        steps = [
-            (left.index(start) - len(left) / 2, right.index(end) - len(right) / 2)
-            for start, end in pairs[column]
-        ]
-        crossing = sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(steps, 2))
-        return crossing, sum((a - b) ** 2 for a, b in steps)
+    def cost(order: list[list[int | tuple[int, int]]]) -> tuple[int, float]:
+        """How many arrows cross, and how far they go up or down."""
+        crossing, far = 0, 0.0
+        for joined, (left, right) in zip(pairs, pairwise(order), strict=False):
+            steps = [
+                (left.index(start) - len(left) / 2, right.index(end) - len(right) / 2)
+                for start, end in joined
+            ]
+            crossing += sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(steps, 2))
+            far += sum((a - b) ** 2 for a, b in steps)
+        return crossing, far
 
-    # The best way to each order of a column, from the best ways to those of the column before.
-    Way = tuple[int, float, list[tuple[int | tuple[int, int], ...]]]
-    best: list[Way] = [(0, 0.0, [trial]) for trial in permutations(found[0])]
-    for n, column in enumerate(found[1:]):
-        longer = []
-        for trial in permutations(column):
-            ways: list[Way] = []
-            for crossed, went, order in best:
-                crossing, far = cost(n, order[-1], trial)
-                ways.append((crossed + crossing, went + far, [*order, trial]))
-            longer.append(min(ways, key=lambda way: way[:2]))
-        best = longer
-    return min(best, key=lambda way: way[:2])[2]
+    # There are too many orders to try all. From several random ones, move single members as long
+    # as that helps, and keep the best result.
+    generator, results = random.Random(0), []
+    for _ in range(20):
+        order = [generator.sample(column, len(column)) for column in found]
+        lowest, before = cost(order), None
+        while lowest != before:
+            before = lowest
+            for column in order:
+                for old, new in permutations(range(len(column)), 2):
+                    column.insert(new, column.pop(old))
+                    if (trial := cost(order)) < lowest:
+                        lowest = trial
+                    else:
+                        column.insert(old, column.pop(new))
+        results.append((lowest, [tuple(column) for column in order]))
+    return min(results, key=lambda result: result[0])[1]
 
 
 def wide(stops: dict[int, Stop]) -> dict[int | tuple[int, int], Box]:
