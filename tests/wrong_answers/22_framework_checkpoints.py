@@ -49,7 +49,7 @@ def network_weights(path, prefix):
 
 
 # %% network-weights: does not say which prefixes there are
-# gets 1 of 3: no such prefix: expected a message with 'net', got ValueError('nothing found')
+# gets 1 of 3: no such prefix: expected a message with 'net', got ValueError('nothing
 def network_weights(path, prefix):
     weights = torch.load(path)["state_dict"]
     found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
