@@ -49,7 +49,9 @@ def test_each_dependency_has_one_pin_that_it_allows(requirement):
     assert requirement.specifier.contains(pin.version)
 
 
-@pytest.mark.parametrize("requirement", requirements("test", "libraries", "dev"), ids=lambda r: r.name)
+@pytest.mark.parametrize(
+    "requirement", requirements("test", "libraries", "dev"), ids=lambda r: r.name
+)
 def test_each_dependency_is_installed_as_pinned(requirement):
     """Except those of `site` and `bench`, which only `make site` and `make bench` install."""
     (pin,) = pins()[requirement.name].specifier
