@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,22 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"  # before the imports
 
 import torch
+import torch.distributed.checkpoint as dcp
 from accelerate import Accelerator
 from peft import AutoPeftModelForCausalLM, LoraConfig, PeftModel, get_peft_model
-from safetensors.torch import load_file
-from test_inspection import lines_of
+from safetensors.torch import load_file, save_file
+from test_inspection import STATE, lines_of
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Trainer,
+    TrainingArguments,
+)
 
 from helpers.inspection import look_inside
 
@@ -95,7 +106,13 @@ def test_code_in_a_folder_of_transformers_is_named_and_not_run(made, tmp_path):
     assert equal(lines_of(report)["state"], load_file(made / "llama/model.safetensors"))
 
 
-@pytest.mark.parametrize("config", ["[]", "{", '{"architectures": ["A"]}', '{"model_type": "a"}'])
+STRANGE = ["[]", "[" * 99999, '{"architectures": ["A"]}', '{"model_type": "a"}']
+STRANGE += [
+    f'{{"model_type": "a", "architectures": {x}}}' for x in ("3", "[]", '["class"]', '["a;b"]')
+]
+
+
+@pytest.mark.parametrize("config", STRANGE, ids=lambda text: text[:50])
 def test_another_configuration_changes_nothing(made, tmp_path, config):
     shutil.copy(made / "llama/model.safetensors", tmp_path)
     (tmp_path / "config.json").write_text(config)
@@ -160,6 +177,14 @@ def test_an_adapter_without_its_weights_does_not_load(made, tmp_path, change):
     assert report.loads is report.intact is False and not report.lines
 
 
+@pytest.mark.parametrize("change", [{"task_type": ["A"]}, {"base_model_name_or_path": {"a": 1}}])
+def test_a_strange_configuration_of_an_adapter_gives_its_weights(made, tmp_path, change):
+    shutil.copytree(made / "adapter", tmp_path / "adapter")
+    path = tmp_path / "adapter/adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert "state" in lines_of(look_inside(tmp_path / "adapter"))
+
+
 def test_every_state_of_accelerate_is_loaded(made):
     report = look_inside(made / "two")
     assert report.kind == "a checkpoint of accelerate" and report.loads
@@ -206,3 +231,209 @@ def test_a_library_that_need_not_be_installed_is_named(tmp_path):
     report = look_inside(tmp_path / "detector.pt")
     assert report.advice == "Load it without running its code. detector need not be installed:"
     assert lines_of(report)["weights"].keys() == {"weight", "bias"}
+
+
+def test_what_the_configuration_says_must_be_complete(made, tmp_path):
+    for source, name in (
+        ("llama", "config.json"),
+        ("llama", "generation_config.json"),
+        ("sharded", "model.safetensors.index.json"),
+        ("adapter", "adapter_config.json"),
+        ("runs/checkpoint-10", "trainer_state.json"),
+    ):
+        for size in (0, 50):
+            copy = tmp_path / f"{source.replace('/', '-')}-{name}-{size}"
+            shutil.copytree(made / source, copy)
+            os.truncate(copy / name, size)
+            report = look_inside(copy)
+            assert report.loads is report.intact is False and f"{name} is not complete" in str(
+                report
+            )
+
+
+def test_a_part_that_was_not_checked_makes_the_whole_uncertain(tmp_path):
+    torch.save({"w": torch.ones(10)}, tmp_path / "pytorch_model.bin")
+    torch.save({}, tmp_path / "random_states_0.pkl")
+    torch.save({"state": torch.ones(70_000_000)}, tmp_path / "optimizer.bin")
+    with open(tmp_path / "optimizer.bin", "r+b") as file:
+        file.seek(270_000_000)
+        file.write(b"\xff" * 64)
+    report = look_inside(tmp_path)
+    assert report.intact is None and "Not all of it was checked: optimizer.bin." in str(report)
+    assert look_inside(tmp_path, full=True).intact is False
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.bin"])
+def test_a_lost_part_of_accelerate_is_missed(made, tmp_path, name):
+    shutil.copytree(made / "two", tmp_path / "two")
+    (tmp_path / "two" / name).unlink()
+    report = look_inside(tmp_path / "two")
+    assert report.loads is report.intact is False
+    assert f"These are missing: {name.partition('.')[0]}." in str(report)
+
+
+def test_a_shard_without_its_tensors_is_found(made, tmp_path):
+    shutil.copytree(made / "sharded", tmp_path / "sharded")
+    one, two = sorted((tmp_path / "sharded").glob("*-0000[12]-*"))
+    shutil.copy(one, two)
+    report = look_inside(tmp_path / "sharded")
+    assert report.loads is report.intact is False and "not where its index says" in str(report)
+
+
+def test_what_does_not_belong_to_the_weights_does_not_make_them_damaged(made, tmp_path):
+    folder = tmp_path / "sharded"
+    shutil.copytree(made / "sharded", folder)
+    expected = LlamaForCausalLM.from_pretrained(folder).state_dict()
+    one = min(folder.glob("*-00001-*"))
+    shutil.copy(one, folder / "model-00001-of-00002.safetensors")  # of an older save
+    index = {"weight_map": {"w": "pytorch_model-00001-of-00002.bin"}}  # of a format not downloaded
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    (folder / "search.index.json").write_text('{"docs": [1]}')
+    assert equal(lines_of(look_inside(folder))["model"].state_dict(), expected)
+    shutil.copy(made / "llama/model.safetensors", folder)  # which transformers prefers
+    assert equal(lines_of(look_inside(folder))["model"].state_dict(), expected)
+    os.truncate(folder / "model.safetensors", 999)
+    assert look_inside(folder).intact is False
+
+
+def test_shards_may_have_any_numbers_if_an_index_names_them(tmp_path):
+    weight_map = {}
+    for n in range(2):
+        name = f"model-0000{n}-of-00002.safetensors"
+        save_file({f"w{n}": torch.ones(n + 1)}, tmp_path / name)
+        weight_map[f"w{n}"] = name
+    index = {"weight_map": weight_map}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert lines_of(look_inside(tmp_path))["state"].keys() == weight_map.keys()
+
+
+def test_the_weights_in_a_folder_of_the_checkpoint_are_found_again(tmp_path):
+    dcp.save({"model": {"a": torch.ones(3)}}, checkpoint_id=tmp_path / "pytorch_model_fsdp_0")
+    dcp.save({"optimizer": {"a": torch.ones(3)}}, checkpoint_id=tmp_path / "optimizer_0")
+    (tmp_path / "trainer_state.json").write_text("{}")
+    assert "state" in lines_of(look_inside(tmp_path))
+    report = look_inside(tmp_path)  # the lines have written a file
+    assert "pytorch_model_fsdp_0 is a distributed checkpoint" in str(report)
+    assert "separately: optimizer_0." in str(report)
+    for path in (tmp_path / "pytorch_model_fsdp_0").glob("*.distcp"):
+        os.truncate(path, 10)
+    assert look_inside(tmp_path).intact is False
+
+
+def test_links_take_no_time(tmp_path):
+    for i in range(30):
+        folder = tmp_path / f"d{i}"
+        folder.mkdir()
+        torch.save(STATE, folder / "model.pt")
+        (folder / "trainer_state.json").write_text("{}")
+        for name in ("optimizer.pt", "scheduler.pt", "last"):
+            os.symlink(f"../d{i + 1}", folder / name, target_is_directory=True)
+    started = time.monotonic()
+    assert look_inside(tmp_path / "d0").loads
+    os.symlink(".", tmp_path / "model.pt", target_is_directory=True)
+    assert not look_inside(tmp_path).loads
+    assert time.monotonic() - started < 30
+
+
+def test_many_states_are_not_all_looked_at(made, tmp_path):
+    shutil.copytree(made / "one", tmp_path / "one")
+    for n in range(1, 300):
+        shutil.copy(made / "one/random_states_0.pkl", tmp_path / f"one/random_states_{n}.pkl")
+    report = look_inside(tmp_path / "one")
+    assert report.loads and report.intact is None and len(str(report).splitlines()) <= 40
+
+
+def test_the_lines_of_many_models_fit_on_one_screen(tmp_path):
+    accelerator = Accelerator(cpu=True)
+    accelerator.prepare(*[nn.Linear(2, 2) for _ in range(40)])
+    accelerator.save_state(str(tmp_path / "many"))
+    report = look_inside(tmp_path / "many")
+    assert "model_3_state" in lines_of(report) and "separately: model_14.safetensors" in str(report)
+
+
+class Command:
+    def __reduce__(self):
+        return os.system, ("echo executed",)
+
+
+def test_a_state_that_runs_commands_is_not_to_be_loaded(made, tmp_path):
+    shutil.copytree(made / "runs/checkpoint-10", tmp_path / "run")
+    torch.save(Command(), tmp_path / "run/optimizer.pt")
+    report = look_inside(tmp_path / "run")
+    assert report.advice.startswith("Do not load it.") and not report.lines and not report.loads
+    assert "optimizer.pt: It calls" in str(report)
+
+
+def test_the_class_is_named_only_if_transformers_can_load_the_file(made, tmp_path):
+    for name in ("model.fp16.safetensors", "x.safetensors"):
+        folder = tmp_path / name
+        shutil.copytree(made / "llama", folder)
+        (folder / "model.safetensors").rename(folder / name)
+        assert equal(lines_of(look_inside(folder))["state"], load_file(folder / name))
+    weights = load_file(made / "llama/model.safetensors")
+    wrapped = {f"module.{key}": tensor for key, tensor in weights.items()}
+    save_file(wrapped, tmp_path / "x.safetensors/model.safetensors")
+    assert equal(lines_of(look_inside(tmp_path / "x.safetensors"))["state"], wrapped)
+
+
+class MyLlama(LlamaForCausalLM): ...
+
+
+@pytest.mark.parametrize("kind", [MyLlama, "pipeline", "__name__", "LlamaConfig"])
+def test_a_class_of_the_author_is_not_looked_for_in_transformers(made, tmp_path, kind):
+    model = LlamaForCausalLM.from_pretrained(made / "llama")
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["architectures"] = [kind if isinstance(kind, str) else kind.__name__]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "state" in lines_of(look_inside(tmp_path))
+
+
+@pytest.mark.parametrize("task", ["SEQ_CLS", "TOKEN_CLS"])
+def test_an_adapter_of_a_classifier_has_its_number_of_labels(tmp_path, task):
+    sizes = {"vocab_size": 20, "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1}
+    BertModel(BertConfig(**sizes, num_attention_heads=2)).save_pretrained(tmp_path / "base")
+    kinds = {"SEQ_CLS": BertForSequenceClassification, "TOKEN_CLS": BertForTokenClassification}
+    model = kinds[task].from_pretrained(tmp_path / "base", num_labels=5)
+    config = LoraConfig(task_type=task, target_modules=["query"])
+    adapted = get_peft_model(model, config).eval()
+    adapted.save_pretrained(tmp_path / "adapter")
+    loaded = lines_of(look_inside(tmp_path / "adapter"))["model"].eval()
+    assert torch.equal(loaded(WORDS).logits, adapted(WORDS).logits)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+@pytest.mark.parametrize("source", ["llama", "sharded", "adapter"])
+def test_a_folder_whose_name_is_not_utf_8_is_to_be_renamed(made, tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    folder = os.fsdecode(b"x\xff")
+    shutil.copytree(made / source, folder)
+    report = look_inside(folder)
+    assert report.intact is not False and report.advice.startswith("Rename it")
+    lines_of(report)
+    (renamed,) = Path().iterdir()
+    assert look_inside(renamed).loads
+    renamed.rename(folder)
+    file = next(Path(folder).glob("*.safetensors"))
+    assert look_inside(file).advice.startswith("Rename its folder")
+
+
+def test_files_of_one_time_are_ordered_by_their_numbers(tmp_path):
+    for n in range(1, 11):
+        torch.save({f"w{n}": torch.ones(1)}, tmp_path / f"model_{n}.pt")
+        os.utime(tmp_path / f"model_{n}.pt", (1, 1))
+    assert "w10" in lines_of(look_inside(tmp_path))["state"]
+
+
+def test_a_checkpoint_without_weights_leads_to_the_one_before(made, tmp_path):
+    shutil.copytree(made / "runs/checkpoint-8", tmp_path / "checkpoint-8")
+    (tmp_path / "checkpoint-10").mkdir()
+    report = look_inside(tmp_path)
+    assert "checkpoint-10 is a folder without weights." in str(report)
+    assert "model" in lines_of(report)
+
+
+def test_a_name_with_a_line_break_is_one_name(tmp_path):
+    torch.save(STATE, tmp_path / "model.pt")
+    (tmp_path / "x\nadapter_config.json").write_text("{}")
+    assert lines_of(look_inside(tmp_path))["state"].keys() == STATE.keys()
