@@ -223,8 +223,8 @@ def trainer_optimizer(net, path):
     return optimizer
 
 
-# %% trainer-optimizer: takes every name that ends in these four letters for a bias
-# gets 1 of 4: a name that ends in bias: it raised ValueError
+# %% trainer-optimizer: takes only the names that end in bias
+# gets 1 of 4: an LSTM: it raised ValueError
 def trainer_optimizer(net, path):
     norms = [m for m in net.modules() if isinstance(m, nn.LayerNorm)]
     plain = {p for m in norms for p in m.parameters()}
@@ -242,7 +242,7 @@ def trainer_optimizer(net, path):
     kinds = nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d
     plain = {p for m in net.modules() if isinstance(m, kinds) for p in m.parameters()}
     named = list(net.named_parameters())
-    plain |= {p for name, p in named if name.split(".")[-1] == "bias"}
+    plain |= {p for name, p in named if "bias" in name}
     groups = [[p for _, p in named if (p in plain) == last] for last in (False, True)]
     optimizer = torch.optim.AdamW([{"params": group} for group in groups])
     optimizer.load_state_dict(torch.load(path))
