@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import itertools
 import json
-import keyword
 import os
 import re
 import zipfile
@@ -48,6 +48,8 @@ def describe(report: Report, names: list[str], look: Look) -> None:
     shown = ", ".join(names[:8]) or "nothing"
     report.details = [f"It contains: {shown}{'…' if len(names) > 8 else '.'}"]
     row, run = _first("folder", names), _first("run", names)
+    if row.get("kind") == "a PEFT adapter" and not _is_peft(report.path):
+        row = {}  # other libraries have a file of this name, too
     states = "|".join([TABLE["states"], run.get("models", "$")])
     if not_utf8(report.path):
         report.kind = {**row, **run}.get("kind", report.kind)
@@ -57,6 +59,8 @@ def describe(report: Report, names: list[str], look: Look) -> None:
         report.intact = False if row.get("broken") else None
         if report.kind in _KINDS:
             _KINDS[report.kind](report, look)
+        elif report.loads:
+            report.details.append("Its parts were not checked.")
     else:
         others = rf"{states}|unpacked\d*-.*"  # the lines of a report write such a file
         _describe_weights(report, [n for n in names if not re.fullmatch(others, n)], look)
@@ -64,8 +68,12 @@ def describe(report: Report, names: list[str], look: Look) -> None:
         parts = rf"{states}|{run['parts']}"
         _describe_run(report, run, [n for n in names if re.fullmatch(parts, n)], look)
     for name in (name for name in names if re.fullmatch(TABLE["json"], name)):
-        if report.intact is not False and _json(report.path / name) is None:
-            report.damaged(f"{name} is not complete.", f"Get {name} again.", mark="")
+        text = _start(report.path / name).strip()
+        if report.intact is not False and _is_cut(text):
+            report.damaged(f"{name} is cut off.", f"Get {name} again.", mark="")
+        elif not text and (report.path / name).is_file():
+            report.details.append(f"{name} is empty.")
+            report.intact = None if report.intact else report.intact
 
 
 def rename(report: Report) -> None:
@@ -102,32 +110,43 @@ def _first(table: str, names: list[str]) -> dict[str, Any]:
 
 def _start(path: Path) -> bytes:
     """The beginning of a file. It is empty for a pipe, which could block."""
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(_START)
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file. None if the file is damaged, and empty if it holds no object."""
-    text = _start(path)
-    if not path.is_file() or len(text) == _START:
-        return {}
     try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    except RecursionError:
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(_START)
+    except OSError:  # it may not be read
+        pass
+    return b""
+
+
+def _is_cut(text: bytes) -> bool:
+    """Whether the end of a JSON file is missing. Other tools write comments into such files."""
+    return text.startswith((b"{", b"[")) and not text.endswith((b"}", b"]")) and len(text) < _START
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. It is empty if there is none."""
+    try:
+        found = json.loads(_start(path))
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _shapes(path: Path) -> dict[str, list[int]]:
-    """The names and the shapes of the tensors in a file of safetensors."""
-    from safetensors import safe_open
+def _is_peft(folder: Path) -> bool:
+    text = _start(folder / "adapter_config.json")
+    return b'"peft_type"' in text or not text or _is_cut(text.strip())
 
-    with safe_open(path, "numpy") as file:
-        return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+
+def _shapes(path: Path) -> dict[str, list[int]]:
+    """The names and the shapes of the tensors in a file of safetensors. Empty for another file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError:
+        return {}
 
 
 # ---- the weights --------------------------------------------------------------------------------
@@ -149,10 +168,13 @@ def _describe_weights(report: Report, names: list[str], look: Look) -> None:
         files = groups[group]
         pattern = re.sub(r"[][*?]", "[\\g<0>]", group[0]) + "*" + group[1]
         take_with(report, f"shards{Path(group[1]).suffix}", {"{pattern}": pattern})
-        _describe_shards(report, files, look)
-    elif found := _single(report.path, names):
-        files = [found.name]
-        _describe_one_of(report, look(found))
+        if _describe_shards(report, files, look):
+            _compare_shards(report, files[:_SHARDS])
+    elif found := _weights(report.path, names):
+        files = [found[0].name]
+        _describe_one_of(report, look(found[0]))
+        if others := [path.name for path in found[1:4]]:
+            report.details.append(f"Not looked at: {', '.join(others)}{'…' * (len(found) > 4)}")
     else:
         _describe_checkpoints(report, names, look)
         return
@@ -164,17 +186,24 @@ def _index(folder: Path, names: list[str]) -> tuple[str, dict[str, str]]:
     """The index of a sharded checkpoint that counts, and which file it names for each tensor."""
     found = []
     for name in names:
-        weight_map = (_json(folder / name) or {}).get("weight_map") if _is_index(name) else None
+        weight_map = _json(folder / name).get("weight_map") if _is_index(name) else None
         if not isinstance(weight_map, dict) or not weight_map:
             continue
-        files = set(map(str, weight_map.values()))
-        if _SINGLE in names and _SINGLE not in files:  # an older index, or that of another format
+        if not all(_is_shard(file) for file in weight_map.values()):
             continue
-        if all(isinstance(file, str) and len(file) < 256 for file in weight_map.values()):
-            lost = sum(not (folder / file).is_file() for file in files)
-            found.append((lost, name, weight_map))
+        files = set(weight_map.values())
+        single = {_SINGLE, name.removesuffix(".index.json")} & set(names)
+        if single and not single & files:  # a file with all weights counts more than an old index
+            continue
+        lost = sum(not (folder / file).is_file() for file in files)
+        first = {f"{_SINGLE}.index.json": 0, "pytorch_model.bin.index.json": 1}.get(name, 2)
+        found.append(((lost == len(files), first, lost), name, weight_map))
     _, name, weight_map = min(found, key=lambda entry: entry[0], default=(0, "", {}))
     return name, weight_map
+
+
+def _is_shard(file: Any) -> bool:
+    return isinstance(file, str) and len(file) < 256 and file.endswith((".safetensors", ".bin"))
 
 
 def _is_index(name: str) -> bool:
@@ -185,7 +214,7 @@ def _groups(names: list[str]) -> dict[tuple[str, str], list[str]]:
     """The names that belong to each sharded checkpoint, by the begin and the end of its names."""
     found = {}
     for name in names:
-        shard = re.fullmatch(r"(.+-)\d{5}(-of-(?!00000)(\d{5})(?:\.safetensors|\.bin))", name)
+        shard = re.fullmatch(r"(.+-)\d{5}(-of-(?!00000)(\d{5})\.(?:safetensors|bin|gguf))", name)
         if shard and int(shard[3]) <= _ENTRIES:
             numbers = range(1, int(shard[3]) + 1)
             found[shard[1], shard[2]] = [f"{shard[1]}{number:05}{shard[2]}" for number in numbers]
@@ -222,14 +251,27 @@ def _compare_index(report: Report, weight_map: dict[str, str]) -> None:
         report.damaged(found, "Get these files again, and the index, from one save.", mark="")
 
 
-def _single(folder: Path, names: list[str]) -> Path | None:
-    """The file with the weights: the newest of the first kind that is there."""
+def _compare_shards(report: Report, files: list[str]) -> None:
+    """Report a tensor that is in two files: one of them was replaced by a copy of another."""
+    seen: set[str] = set()
+    for file in files if files[0].endswith(".safetensors") else ():
+        names = _shapes(report.path / file).keys()
+        if twice := sorted(seen & names):
+            report.damaged(f"{file} has a tensor of another file: {twice[0]}.", mark="")
+            return
+        seen |= names
+
+
+def _weights(folder: Path, names: list[str]) -> list[Path]:
+    """The files that may have the weights, of the first kind that is there. The newest is first."""
     for ending in _WEIGHTS:
         found = [folder / name for name in names if name.endswith(ending)]
         found = [path for path in found if not (path.is_symlink() and path.is_dir())]
+        exact = [path for path in found if path.name in (_SINGLE, "pytorch_model.bin")]
         if found:  # files that were copied can have one time: then the last name counts
-            return max(reversed(found), key=lambda path: path.lstat().st_mtime)
-    return None
+            newest = sorted(reversed(found), key=lambda path: -path.lstat().st_mtime)
+            return exact + [path for path in newest if path not in exact]
+    return []
 
 
 def _describe_one_of(report: Report, inner: Report) -> None:
@@ -242,15 +284,18 @@ def _describe_one_of(report: Report, inner: Report) -> None:
 def _describe_checkpoints(report: Report, names: list[str], look: Look) -> None:
     """Report the newest checkpoint in a folder that has a folder for each."""
     found = []
-    for name in names:
-        number = re.fullmatch(TABLE["checkpoints"], name)
+    for name in (name for name in names if re.search(TABLE["checkpoints"], name)):
         path = report.path / name
-        if number and path.is_dir() and not path.is_symlink():  # a link could lead back here
-            found.append((int(number["number"] or 0), path.stat().st_mtime, path))
-    for _, _, path in sorted(found, reverse=True)[:_CHECKPOINTS]:
+        if path.is_dir() and not path.is_symlink():  # a link could lead back here
+            numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", name)]
+            is_last = bool(re.search("last|latest|final|best", name))
+            found.append((is_last, numbers, path.stat().st_mtime, path))
+    for *_, path in sorted(found, reverse=True)[:_CHECKPOINTS]:
         inner = look(path)
         if inner.loads or inner.intact is False:
             _describe_one_of(report, inner)
+            if others := [other[-1].name for other in found if other[-1] != path]:
+                report.details.append(f"Not looked at: {', '.join(others[:4])}.")
             return
         report.details.append(f"{path.name} is {inner.kind} without weights.")
 
@@ -260,7 +305,7 @@ def _describe_checkpoints(report: Report, names: list[str], look: Look) -> None:
 
 def _describe_transformers(report: Report, files: list[str]) -> None:
     """Take the class that the configuration names, if it is one of transformers."""
-    config = _json(report.path / "config.json") or {}
+    config = _json(report.path / "config.json")
     if config.get("auto_map"):
         found = "Its config.json names code of its author, which trust_remote_code=True would run."
         report.details.append(found)
@@ -269,18 +314,29 @@ def _describe_transformers(report: Report, files: list[str]) -> None:
     name = classes[0] if isinstance(classes, list) and classes else None
     if not isinstance(name, str) or not isinstance(model_type, str):
         return
-    # A class of the author's own has another name than those that transformers makes of the type.
-    begin = re.escape(re.sub(r"\W|_", "", model_type))
-    is_known = re.fullmatch(rf"(?i:{begin})\w*(For[A-Z]\w+|Model|LMHead\w*)", name)
-    wrapped = all(key.startswith("module.") for key in _shapes(report.path / files[0]))
-    if is_known and name.isascii() and not keyword.iskeyword(name) and not wrapped:
+    keys = _shapes(report.path / files[0])
+    wrapped = all(re.match(TABLE["wrapped"], key) for key in keys)
+    if not wrapped and _is_of_transformers(name, model_type):
         report.take(TABLE["other"]["transformers"])
         report.lines = [line.replace("{class}", name) for line in report.lines]
 
 
+def _is_of_transformers(name: str, model_type: str) -> bool:
+    """Whether transformers has a class with this name. It is not imported, because that is slow."""
+    begin = re.sub(r"\W|_", "", model_type).lower()
+    if not name.isascii() or not name.isidentifier() or not name.lower().startswith(begin):
+        return False
+    package = importlib.util.find_spec("transformers")
+    if package is None or package.origin is None:
+        return bool(re.search(TABLE["class"], name))
+    folder = Path(package.origin).with_name("models") / model_type.replace("-", "_")
+    files = folder.glob("modeling_*.py") if model_type.replace("-", "_").isidentifier() else ()
+    return any(f"\nclass {name}(".encode() in file.read_bytes() for file in files)
+
+
 def _describe_adapter(report: Report, look: Look) -> None:
     """Choose the lines for an adapter by what its configuration says of the base model."""
-    config = _json(report.path / "adapter_config.json") or {}
+    config = _json(report.path / "adapter_config.json")
     weights = [report.path / f"adapter_model{ending}" for ending in (".safetensors", ".bin")]
     inner = look(next(filter(Path.is_file, weights), weights[0]))
     task, base = config.get("task_type"), config.get("base_model_name_or_path")
@@ -288,12 +344,13 @@ def _describe_adapter(report: Report, look: Look) -> None:
     library = mapping.get("parent_library") if isinstance(mapping, dict) else None
     kind = "AutoPeftModel" if str(library).startswith("transformers.") else None
     kind = TABLE["tasks"].get(str(task)) if task else kind
+    is_labelled = task is None or str(task).endswith("_CLS")  # only safetensors tell how many
     if not inner.loads:
         report.damaged(f"{inner.path.name} is {inner.kind}.", inner.advice, mark="")
         report.intact, report.lines = inner.intact, inner.lines
-    elif isinstance(base, str) and base and kind:
+    elif isinstance(base, str) and base and kind and (not is_labelled or inner.path == weights[0]):
         report.details.append(f"Its base model is {base}.")
-        options = _labels(inner.path) if str(task).endswith("_CLS") else ""
+        options = _labels(inner.path)
         codes = {"{class}": kind, "{options}": options}
         report.lines = [replaced(line, codes) for line in report.lines]
     else:
@@ -314,7 +371,7 @@ def _describe_run(report: Report, run: dict[str, Any], names: list[str], look: L
     report.kind = run["kind"]
     if report.intact is False:
         return
-    if lost := _gaps(report.path, names) if "models" in run else []:
+    if lost := _gaps(report.path):
         report.damaged(f"These are missing: {', '.join(lost)}.", mark="")
         return
     lines, others, unchecked = report.lines, [], []
@@ -342,23 +399,27 @@ def _describe_run(report: Report, run: dict[str, Any], names: list[str], look: L
     if unchecked and report.intact:
         report.intact = None
         report.details.append(f"Not all of it was checked: {', '.join(unchecked)}.")
+    if not report.loads and not lines:
+        report.details.append("Its weights are not here.")
     if others:
         report.details.append(f"Look at the following files separately: {', '.join(others)}.")
     imports = sorted({line for line in lines if re.match("(import|from) ", line)})
     report.lines = [*imports, *[line for line in lines if line not in imports]]
 
 
-def _gaps(folder: Path, names: list[str]) -> list[str]:
+def _gaps(folder: Path) -> list[str]:
     """The states that are missing although there is one with a higher number."""
+    present = {name.partition(".")[0] for name in names_in(folder)}
     lost = []
-    for begin in ("model", "pytorch_model", "optimizer", "scheduler"):
-        found = [re.fullmatch(rf"{begin}_(\d+)\.\w+", name) for name in names]
-        numbers = {int(match[1]) for match in found if match}
-        present = {path.stem for path in folder.glob(f"{begin}*")} if numbers else set()
-        for number in range(max(numbers, default=-1) + 1):
-            stem = f"{begin}_{number}" if number else begin
-            if stem not in present:
-                lost.append(stem)
+    for begin in ("model", "pytorch_model", "optimizer", "scheduler", "random_states"):
+        found = [re.fullmatch(rf"{begin}_(\d+)", name) for name in present]
+        for number in range(max((int(match[1]) for match in found if match), default=0)):
+            stems = [f"{begin}_{number}"] + [begin] * (number == 0)  # the first has no number
+            if not any(name == s or name.startswith(f"{s}-") for name in present for s in stems):
+                lost.append(stems[-1])
+    is_whole = any(name.startswith(("optim", "global_step")) for name in present)
+    if "scheduler" in present and not is_whole:
+        lost.append("optimizer")
     return lost
 
 

@@ -159,6 +159,8 @@ def _printable(text: str) -> str:
 
 def _filled_in(lines: list[str], path: Path) -> list[str]:
     """Put the paths into the lines."""
+    if path.name in ("", ".."):  # the lines must not write into the folder that they read
+        path = Path(os.path.abspath(path))
     name = path.stem if path.suffix else f"{path.name}.pt"
     if not_utf8(path):
         name = re.sub("[\ud800-\udfff]", "_", path.name)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_code_in_a_folder_of_transformers_is_named_and_not_run(made, tmp_path):
     assert equal(lines_of(report)["state"], load_file(made / "llama/model.safetensors"))
 
 
-STRANGE = ["[]", "[" * 99999, '{"architectures": ["A"]}', '{"model_type": "a"}']
+STRANGE = ["[]", "[" * 99999 + "]" * 99999, '{"architectures": ["A"]}', '{"model_type": "a"}']
 STRANGE += [
     f'{{"model_type": "a", "architectures": {x}}}' for x in ("3", "[]", '["class"]', '["a;b"]')
 ]
@@ -233,7 +234,7 @@ def test_a_library_that_need_not_be_installed_is_named(tmp_path):
     assert lines_of(report)["weights"].keys() == {"weight", "bias"}
 
 
-def test_what_the_configuration_says_must_be_complete(made, tmp_path):
+def test_a_configuration_that_is_cut_off_is_found(made, tmp_path):
     for source, name in (
         ("llama", "config.json"),
         ("llama", "generation_config.json"),
@@ -241,14 +242,25 @@ def test_what_the_configuration_says_must_be_complete(made, tmp_path):
         ("adapter", "adapter_config.json"),
         ("runs/checkpoint-10", "trainer_state.json"),
     ):
-        for size in (0, 50):
-            copy = tmp_path / f"{source.replace('/', '-')}-{name}-{size}"
-            shutil.copytree(made / source, copy)
-            os.truncate(copy / name, size)
-            report = look_inside(copy)
-            assert report.loads is report.intact is False and f"{name} is not complete" in str(
-                report
-            )
+        copy = tmp_path / f"{source.replace('/', '-')}-{name}"
+        shutil.copytree(made / source, copy)
+        os.truncate(copy / name, 50)
+        report = look_inside(copy)
+        assert report.loads is report.intact is False and f"{name} is cut off" in str(report)
+        os.truncate(copy / name, 0)
+        report = look_inside(copy)
+        assert not report.intact and f"{name} is empty." in str(report)
+
+
+OTHER_FORMATS = ['{ // comment\n "a": 1}', "a: 1\n", '{"a": 1,}', '{"a": 1}\n{"a": 2}', "é", "[1]"]
+
+
+@pytest.mark.parametrize("text", OTHER_FORMATS)
+def test_a_configuration_of_another_tool_is_not_damaged(tmp_path, text):
+    torch.save(STATE, tmp_path / "model.pt")
+    for name in ("config.json", "docs.index.json"):
+        (tmp_path / name).write_text(text, encoding="latin-1")
+    assert lines_of(look_inside(tmp_path))["state"].keys() == STATE.keys()
 
 
 def test_a_part_that_was_not_checked_makes_the_whole_uncertain(tmp_path):
@@ -379,7 +391,10 @@ def test_the_class_is_named_only_if_transformers_can_load_the_file(made, tmp_pat
 class MyLlama(LlamaForCausalLM): ...
 
 
-@pytest.mark.parametrize("kind", [MyLlama, "pipeline", "__name__", "LlamaConfig"])
+OTHERS = [MyLlama, "pipeline", "__name__", "LlamaConfig", "LlamaForMultiLabelClassification"]
+
+
+@pytest.mark.parametrize("kind", OTHERS)
 def test_a_class_of_the_author_is_not_looked_for_in_transformers(made, tmp_path, kind):
     model = LlamaForCausalLM.from_pretrained(made / "llama")
     model.save_pretrained(tmp_path)
@@ -437,3 +452,113 @@ def test_a_name_with_a_line_break_is_one_name(tmp_path):
     torch.save(STATE, tmp_path / "model.pt")
     (tmp_path / "x\nadapter_config.json").write_text("{}")
     assert lines_of(look_inside(tmp_path))["state"].keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "net."])
+def test_weights_with_a_prefix_are_not_given_to_transformers(made, tmp_path, prefix):
+    shutil.copytree(made / "llama", tmp_path / "llama")
+    path = tmp_path / "llama/model.safetensors"
+    wrapped = {prefix + name: tensor for name, tensor in load_file(path).items()}
+    save_file(wrapped, path)
+    assert equal(lines_of(look_inside(tmp_path / "llama"))["state"], wrapped)
+
+
+def test_a_file_of_torch_under_the_name_of_safetensors_is_loaded(made, tmp_path):
+    shutil.copytree(made / "llama", tmp_path / "llama")
+    torch.save(STATE, tmp_path / "llama/model.safetensors")
+    assert lines_of(look_inside(tmp_path / "llama"))["state"].keys() == STATE.keys()
+    shutil.copytree(made / "sharded", tmp_path / "sharded")
+    torch.save(STATE, min((tmp_path / "sharded").glob("*-00001-*")))
+    assert "Reading it failed" not in str(look_inside(tmp_path / "sharded"))
+
+
+@pytest.mark.parametrize("weights", ["pytorch_adapter.bin", "adapters.safetensors"])
+def test_an_adapter_of_another_library_is_not_one_of_peft(tmp_path, weights):
+    (tmp_path / "adapter_config.json").write_text('{"rank": 8}')
+    save = save_file if weights.endswith("safetensors") else torch.save
+    save(STATE, tmp_path / weights)
+    report = look_inside(tmp_path)
+    assert report.kind == "a folder" and equal(lines_of(report)["state"], STATE)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "others"),
+    {
+        "model.safetensors": ["ema_model.safetensors"],
+        "pytorch_model.bin": ["openvino_model.bin", "training_args.bin"],
+        "model.pt": ["optim.pt", "labels.pt", "optimizer_epoch_3.pt", "predictions.npz"],
+    }.items(),
+)
+def test_the_weights_are_found_among_other_files(tmp_path, chosen, others):
+    for name in [chosen, *others]:
+        state = {name: torch.ones(1)}
+        save = save_file if name.endswith("safetensors") else torch.save
+        save(state, tmp_path / name)
+    report = look_inside(tmp_path)
+    assert lines_of(report)["state"].keys() == {chosen}
+    if "model" in others[0]:
+        assert f"Not looked at: {others[0]}" in str(report)
+
+
+def test_a_whole_file_counts_more_than_an_old_index(tmp_path):
+    torch.save(STATE, tmp_path / "pytorch_model.bin")
+    index = {"weight_map": {"w": "pytorch_model-00001-of-00002.bin"}}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert equal(lines_of(look_inside(tmp_path))["state"], STATE)
+
+
+def test_a_shard_that_was_copied_over_another_is_found_without_an_index(made, tmp_path):
+    shutil.copytree(made / "sharded", tmp_path / "sharded")
+    (tmp_path / "sharded/model.safetensors.index.json").unlink()
+    assert look_inside(tmp_path / "sharded").loads
+    one, two = sorted((tmp_path / "sharded").glob("*-0000[12]-*"))
+    shutil.copy(one, two)
+    report = look_inside(tmp_path / "sharded")
+    assert report.loads is report.intact is False and "has a tensor of another file" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "other"),
+    {
+        "epoch_3.5": "epoch_2",
+        "final": "checkpoint-500",
+        "epoch-3-step-100": "epoch-3-step-20",
+        "last-checkpoint": "checkpoint_1",
+        "best_model": "logs",
+    }.items(),
+)
+def test_the_last_of_several_checkpoints_is_found(tmp_path, chosen, other):
+    for name in (chosen, other):
+        (tmp_path / name).mkdir()
+        torch.save({name: torch.ones(1)}, tmp_path / name / "model.pt")
+    assert lines_of(look_inside(tmp_path))["state"].keys() == {chosen}
+
+
+@pytest.mark.parametrize("lost", ["optimizer.bin", "random_states_1.pkl"])
+def test_a_lost_state_is_missed(made, tmp_path, lost):
+    folder = tmp_path / "one"
+    shutil.copytree(made / "two" if lost == "optimizer.bin" else made / "one", folder)
+    for n in (1, 2):
+        shutil.copy(folder / "random_states_0.pkl", folder / f"random_states_{n}.pkl")
+    assert look_inside(folder).loads
+    (folder / lost).unlink()
+    report = look_inside(folder)
+    assert report.loads is report.intact is False
+    assert f"These are missing: {lost.partition('.')[0]}." in str(report)
+
+
+def test_a_checkpoint_without_its_weights_says_so(made, tmp_path):
+    shutil.copytree(made / "runs/checkpoint-10", tmp_path / "run")
+    (tmp_path / "run/model.safetensors").unlink()
+    assert "Its weights are not here." in str(look_inside(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("path", [".", ".."])
+def test_the_lines_never_write_into_what_they_read(tmp_path, monkeypatch, path):
+    torch.save(STATE, tmp_path / "x.pt")
+    with zipfile.ZipFile(tmp_path / "x.pt") as archive:
+        archive.extractall(tmp_path / "in")
+    monkeypatch.chdir(tmp_path / "in/x" / ("data" if path == ".." else ""))
+    before = set((tmp_path / "in/x").rglob("*"))
+    assert equal(lines_of(look_inside(path))["state"], STATE)
+    assert set((tmp_path / "in/x").rglob("*")) == before
